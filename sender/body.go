@@ -1,0 +1,60 @@
+package sender
+
+import (
+	"io"
+	"net/http"
+	"sync"
+	"unicode/utf8"
+)
+
+const (
+	// MaxBody is how many bytes of a response body are read; the connection of a longer one is closed.
+	MaxBody = 64 << 10
+	// MaxExcerpt is how many bytes of a response body are kept.
+	MaxExcerpt = 1 << 10
+)
+
+var excerptBuffers = sync.Pool{New: func() any { return new([MaxExcerpt]byte) }}
+
+// readBody reads a response body to its end, so that the connection can be used again, or as far as MaxBody and the
+// request's deadline allow. It returns the beginning. What goes wrong here is of no consequence.
+func readBody(resp *http.Response) []byte {
+	defer func() { _ = resp.Body.Close() }()
+	if resp.Body == http.NoBody || resp.StatusCode == http.StatusSwitchingProtocols {
+		return nil
+	}
+	buf := excerptBuffers.Get().(*[MaxExcerpt]byte)
+	defer excerptBuffers.Put(buf)
+	n, err := io.ReadFull(resp.Body, buf[:])
+	if err == nil {
+		_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, MaxBody-MaxExcerpt))
+	}
+	if coding := resp.Header.Get("Content-Encoding"); coding != "" && coding != "identity" {
+		return nil // not text, though nobody asked for it
+	}
+	return excerpt(buf[:n])
+}
+
+// excerpt copies b as valid UTF-8 without NUL, which PostgreSQL's text cannot hold. The copy is at most as long as the
+// limit: what replaces a bad byte is longer than it.
+func excerpt(b []byte) []byte {
+	if len(b) == 0 {
+		return nil
+	}
+	out := make([]byte, 0, len(b))
+	for len(b) > 0 {
+		r, size := utf8.DecodeRune(b)
+		if r == utf8.RuneError && size == 1 && !utf8.FullRune(b) {
+			break // cut off in the middle of a character
+		}
+		b = b[size:]
+		if r == 0 {
+			r = utf8.RuneError
+		}
+		if len(out)+utf8.RuneLen(r) > MaxExcerpt {
+			break
+		}
+		out = utf8.AppendRune(out, r)
+	}
+	return out
+}

@@ -1,0 +1,97 @@
+package sender
+
+import (
+	"context"
+	"math"
+	"net/http"
+	"slices"
+	"time"
+)
+
+// Policy is the one table of what an answer means and when to try again (DESIGN §4). It implements retryablehttp's
+// CheckRetry and Backoff. A Policy is immutable and safe for concurrent use.
+type Policy struct {
+	schedule  []time.Duration
+	success   []int
+	permanent []int
+}
+
+// DefaultRetry returns the schedule of the guide: 5 minutes, 1 hour, 3 hours, each counted from the previous failure.
+func DefaultRetry() []time.Duration {
+	return []time.Duration{5 * time.Minute, time.Hour, 3 * time.Hour}
+}
+
+// verdict is the response table. Order matters: an explicit success wins over 410, and 410 over permanent.
+func (p *Policy) verdict(class Class, status int) Verdict {
+	switch class {
+	case ClassInterrupted:
+		return Interrupted
+	case ClassEgress, ClassInvalidURL, ClassInvalidRequest:
+		return Rejected
+	case ClassOK, ClassStatus:
+	default:
+		return Retry
+	}
+	switch {
+	case slices.Contains(p.success, status):
+		return Delivered
+	case status == http.StatusGone:
+		return Gone
+	case slices.Contains(p.permanent, status):
+		return Rejected
+	case len(p.success) == 0 && status >= 200 && status <= 299:
+		return Delivered
+	default:
+		return Retry
+	}
+}
+
+// CheckRetry tells retryablehttp whether to dial again within the same attempt: only if the connection was refused or
+// broke before a byte of the request was written to it. Everything else is an attempt that counts, whose repetition
+// [Policy.Next] schedules. The error is always nil, so that the client hands over what net/http said.
+func (p *Policy) CheckRetry(ctx context.Context, resp *http.Response, err error) (bool, error) {
+	if err == nil || resp != nil || ctx.Err() != nil {
+		return false, nil
+	}
+	c, ok := ctx.Value(callKey{}).(*call)
+	if !ok || c.wrote() {
+		return false, nil
+	}
+	class := classify(err, c.conn != nil)
+	return class == ClassRefused || class == ClassReset, nil
+}
+
+// Backoff is the wait after failed attempt attemptNum (from 0): the schedule's, or what a 429 or 503 asked for if that is
+// longer, kept within min and max. A client that must not sleep (ours) has a max of 0. Past the schedule its last
+// entry holds.
+func (p *Policy) Backoff(min, max time.Duration, attemptNum int, resp *http.Response) time.Duration {
+	return clamp(p.wait(attemptNum, retryAfter(resp, time.Now())), min, max)
+}
+
+// Next says whether a delivery whose attempt (from 1) came to o is tried again, and after which delay from now. An
+// interrupted attempt is due at once. After the last retry again is false, and the delivery has failed.
+func (p *Policy) Next(attempt int, o Outcome) (delay time.Duration, again bool) {
+	switch o.Verdict {
+	case Interrupted:
+		return 0, true
+	case Retry:
+		if attempt > len(p.schedule) {
+			return 0, false
+		}
+		return clamp(p.wait(attempt-1, o.RetryAfter), 0, math.MaxInt64), true
+	default:
+		return 0, false
+	}
+}
+
+func (p *Policy) wait(attemptNum int, asked time.Duration) time.Duration {
+	if len(p.schedule) == 0 {
+		return asked
+	}
+	i := clamp(attemptNum, 0, len(p.schedule)-1)
+	return max(p.schedule[i], asked)
+}
+
+func clamp[T int | time.Duration](v, lowest, highest T) T {
+	return min(max(v, lowest), highest)
+}
