@@ -21,16 +21,22 @@ import (
 type Database struct {
 	URL  string // of the superuser, who may replicate
 	Name string // also good as the name of a slot: unique on the server, [a-z0-9_]{1,63}
+
+	admin *pgxpool.Pool // connections to another database of the server
 }
 
-var databases atomic.Int64
+// names counts what was made, for names that are unique on the server.
+var names atomic.Int64
 
 // New makes a database on the package's shared server. It is dropped when the test ends,
 // with its replication slots and whatever is still connected to it.
 func New(t testing.TB) *Database {
 	t.Helper()
-	server := Server(t)
-	return create(t, server, shared.admin)
+	server, err := shared()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return create(t, server.Server, server.admin)
 }
 
 // NewOn makes a database on a test's own server.
@@ -46,18 +52,36 @@ func NewOn(t testing.TB, server *pgembed.Server) *Database {
 
 func create(t testing.TB, server *pgembed.Server, admin *pgxpool.Pool) *Database {
 	t.Helper()
-	name := databaseName(t.Name(), databases.Add(1))
-	if _, err := admin.Exec(t.Context(), "create database "+name); err != nil {
-		t.Fatalf("create database %s: %v", name, err)
+	db, err := open(t.Context(), server, admin, t.Name())
+	if err != nil {
+		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), cleanupTimeout)
 		defer cancel()
-		if err := drop(ctx, admin, name); err != nil {
-			t.Errorf("clean up database %s: %v", name, err)
+		if err := db.Drop(ctx); err != nil {
+			t.Error(err)
 		}
 	})
-	return &Database{URL: server.URL(name), Name: name}
+	return db
+}
+
+// Open makes a database on the shared server for a testable example, which has no
+// testing.TB. Its owner drops it.
+func Open(ctx context.Context, example string) (*Database, error) {
+	server, err := shared()
+	if err != nil {
+		return nil, err
+	}
+	return open(ctx, server.Server, server.admin, example)
+}
+
+func open(ctx context.Context, server *pgembed.Server, admin *pgxpool.Pool, test string) (*Database, error) {
+	name := databaseName(test, names.Add(1))
+	if _, err := admin.Exec(ctx, "create database "+name); err != nil {
+		return nil, fmt.Errorf("create database %s: %w", name, err)
+	}
+	return &Database{URL: server.URL(name), Name: name, admin: admin}, nil
 }
 
 // databaseName makes a name of a test's, so that the server's log tells who did what.
@@ -75,25 +99,19 @@ func databaseName(test string, n int64) string {
 	return name[:min(len(name), 63)]
 }
 
-// drop removes a database and its slots. A slot that is in use can't be dropped, and a
-// database with a slot can't be either; nobody may connect again in between.
-func drop(ctx context.Context, admin *pgxpool.Pool, name string) error {
-	_, err := admin.Exec(ctx, "alter database "+name+" allow_connections false")
-	if err != nil {
-		return fmt.Errorf("refuse connections: %w", err)
-	}
-	_, err = admin.Exec(ctx, `select pg_terminate_backend(active_pid, 10000)
-		from pg_replication_slots where database = $1 and active_pid is not null`, name)
-	if err != nil {
-		return fmt.Errorf("end replication: %w", err)
-	}
-	_, err = admin.Exec(ctx, `select pg_drop_replication_slot(slot_name)
-		from pg_replication_slots where database = $1`, name)
-	if err != nil {
-		return fmt.Errorf("drop its slots: %w", err)
-	}
-	if _, err = admin.Exec(ctx, "drop database "+name+" with (force)"); err != nil {
-		return fmt.Errorf("drop it: %w", err)
+// Drop removes the database and its slots. A slot that is in use can't be dropped, and a
+// database with a slot can't be either; so nobody may connect again in between.
+func (d *Database) Drop(ctx context.Context) error {
+	for _, step := range []string{
+		"alter database " + d.Name + " allow_connections false",
+		`select pg_terminate_backend(active_pid, 10000) from pg_replication_slots
+			where database = '` + d.Name + `' and active_pid is not null`,
+		`select pg_drop_replication_slot(slot_name) from pg_replication_slots where database = '` + d.Name + `'`,
+		"drop database " + d.Name + " with (force)",
+	} {
+		if _, err := d.admin.Exec(ctx, step); err != nil {
+			return fmt.Errorf("drop database %s: %w", d.Name, err)
+		}
 	}
 	return nil
 }
@@ -161,7 +179,7 @@ func (d *Database) Outbox(t testing.TB) {
 // server, so its name is unique; it goes when the test ends.
 func (d *Database) Role(t testing.TB, attributes string) (name, connString string) {
 	t.Helper()
-	name = fmt.Sprintf("role%d", databases.Add(1))
+	name = fmt.Sprintf("role%d", names.Add(1))
 	const password = "secret"
 	d.Exec(t, fmt.Sprintf("create role %s login password '%s' %s", name, password, attributes))
 	t.Cleanup(func() {

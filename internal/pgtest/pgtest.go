@@ -33,21 +33,48 @@ const (
 	cleanupTimeout = 30 * time.Second
 )
 
-// shared is the server of the test process, and a superuser's connections to it.
-var shared struct {
-	once   sync.Once
-	server *pgembed.Server
-	admin  *pgxpool.Pool
-	err    error
+// shared is the server of the test process, started when it is first asked for.
+var shared = sync.OnceValues(startShared)
+
+// running is what startShared made, for Main to stop.
+var running *sharedServer
+
+// sharedServer is a server and a superuser's connections to it.
+type sharedServer struct {
+	*pgembed.Server
+	admin *pgxpool.Pool
+}
+
+func startShared() (*sharedServer, error) {
+	ctx := context.Background()
+	server, err := pgembed.Start(ctx, pgembed.Options{})
+	if err != nil {
+		return nil, fmt.Errorf("start the shared postgres: %w", err)
+	}
+	admin, err := pgxpool.New(ctx, server.URL("postgres"))
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("connect to the shared postgres: %w", err), server.Stop(ctx))
+	}
+	running = &sharedServer{Server: server, admin: admin}
+	return running, nil
+}
+
+func (s *sharedServer) stop() error {
+	s.admin.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	defer cancel()
+	return s.Stop(ctx)
 }
 
 // Main runs the tests of a package, stops the shared server and checks that no
 // goroutine is left over. It does not return.
 func Main(m *testing.M) {
 	code := m.Run()
-	if err := stopShared(); err != nil {
-		fmt.Fprintln(os.Stderr, "pgtest:", err)
-		code = max(code, 1)
+	if running != nil {
+		if err := running.stop(); err != nil {
+			fmt.Fprintln(os.Stderr, "pgtest: stop the shared postgres:", err)
+			code = max(code, 1)
+		}
 	}
 	if code == 0 {
 		if err := goleak.Find(); err != nil {
@@ -58,37 +85,15 @@ func Main(m *testing.M) {
 	os.Exit(code)
 }
 
-func stopShared() error {
-	if shared.server == nil {
-		return nil
-	}
-	shared.admin.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
-	defer cancel()
-	return shared.server.Stop(ctx)
-}
-
 // Server gives the package's shared server, for its URL and version. Tests that restart
 // a server use Start.
 func Server(t testing.TB) *pgembed.Server {
 	t.Helper()
-	shared.once.Do(func() {
-		server, err := pgembed.Start(context.Background(), pgembed.Options{})
-		if err != nil {
-			shared.err = err
-			return
-		}
-		admin, err := pgxpool.New(context.Background(), server.URL("postgres"))
-		if err != nil {
-			shared.err = errors.Join(err, server.Stop(context.Background()))
-			return
-		}
-		shared.server, shared.admin = server, admin
-	})
-	if shared.err != nil {
-		t.Fatalf("start the shared postgres: %v", shared.err)
+	server, err := shared()
+	if err != nil {
+		t.Fatal(err)
 	}
-	return shared.server
+	return server.Server
 }
 
 // Start runs a server for this test alone, stopped when the test ends. The settings are
