@@ -18,3 +18,17 @@ const (
 	// RecordAll also keeps every success at the first attempt.
 	RecordAll Record = "all"
 )
+
+func (l *loader) decodeLedger() {
+	l.config.Ledger = Ledger{Record: RecordFailures, Retention: 7 * 24 * time.Hour}
+	b := l.one("ledger")
+	if b == nil {
+		return
+	}
+	if record, ok := b.choice("record", string(RecordFailures), string(RecordAll)); ok {
+		l.config.Ledger.Record = Record(record)
+	}
+	if d, ok := b.duration("retention", time.Hour, 10*365*24*time.Hour); ok {
+		l.config.Ledger.Retention = d
+	}
+}

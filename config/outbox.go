@@ -1,6 +1,11 @@
 package config
 
-import "github.com/walpost/walpost/outbox"
+import (
+	"fmt"
+	"regexp"
+
+	"github.com/walpost/walpost/outbox"
+)
 
 // Outbox says which table to follow, and by which slot and publication.
 type Outbox struct {
@@ -8,4 +13,91 @@ type Outbox struct {
 	Slot        string // [a-z0-9_]{1,63}; default "walpost"
 	Publication string // default "walpost"
 	MaxPayload  int64  // bytes; default 16 MiB. A larger payload is quarantined.
+}
+
+var (
+	slotForm        = regexp.MustCompile(`^[a-z0-9_]{1,63}$`) // ReplicationSlotValidateName of Postgres
+	publicationForm = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,62}$`)
+)
+
+func (l *loader) decodeOutbox() {
+	l.config.Outbox = Outbox{
+		Table:       outbox.Table{Schema: "public", Name: "outbox", Columns: outbox.DefaultColumns},
+		Slot:        "walpost",
+		Publication: "walpost",
+		MaxPayload:  16 << 20,
+	}
+	b := l.one("outbox")
+	if b == nil {
+		return
+	}
+	out := &l.config.Outbox
+	if name, ok := b.text("table", "public.outbox"); ok {
+		table, err := outbox.ParseTable(name.value)
+		if err != nil {
+			b.fail(name.at, `Invalid "table"`, "It must be a table's name, such as \"outbox\" or \"public.outbox\": %v.", err)
+		} else {
+			out.Table.Schema, out.Table.Name = table.Schema, table.Name
+		}
+	}
+	b.identifier("slot", slotForm, &out.Slot,
+		`1 to 63 lower-case letters, digits and "_", such as "walpost"`)
+	b.identifier("publication", publicationForm, &out.Publication,
+		`1 to 63 letters, digits and "_", such as "walpost"`)
+	if n, ok := b.size("max_payload", 1<<10, 1<<30); ok {
+		out.MaxPayload = n
+	}
+	if columns := b.nested("columns"); columns != nil {
+		columns.decodeColumns(&out.Table.Columns)
+	}
+}
+
+func (b *block) identifier(argument string, form *regexp.Regexp, to *string, need string) {
+	name, ok := b.text(argument, "walpost")
+	switch {
+	case !ok:
+	case !form.MatchString(name.value):
+		b.fail(name.at, fmt.Sprintf("Invalid %q", argument), "It must have %s.", need)
+	default:
+		*to = name.value
+	}
+}
+
+// decodeColumns reads the names of columns; two fields can't share one.
+func (b *block) decodeColumns(columns *outbox.Columns) {
+	fields := map[string]*string{
+		"id":             &columns.ID,
+		"aggregate_type": &columns.AggregateType,
+		"aggregate_id":   &columns.AggregateID,
+		"event_type":     &columns.EventType,
+		"payload":        &columns.Payload,
+		"headers":        &columns.Headers,
+		"created_at":     &columns.CreatedAt,
+	}
+	for _, argument := range shapes[b.kind].arguments {
+		name, ok := b.text(argument, argument)
+		if !ok {
+			continue
+		}
+		optional := argument == "headers" || argument == "created_at"
+		switch {
+		case name.value == "" || len(name.value) > 63:
+			b.fail(name.at, fmt.Sprintf("Invalid %q", argument), "It must be a column's name, of 1 to 63 bytes.")
+		case name.value == outbox.None && !optional:
+			b.fail(name.at, fmt.Sprintf("Invalid %q", argument), "Only headers and created_at may be \"-\", for a table that has no such column.")
+		default:
+			*fields[argument] = name.value
+		}
+	}
+	taken := map[string]string{}
+	for _, argument := range shapes[b.kind].arguments {
+		column := *fields[argument]
+		if column == outbox.None {
+			continue
+		}
+		if other := taken[column]; other != "" {
+			b.fail(b.src.DefRange(), "Column used twice", "Both %s and %s are column %q. Map each to its own column.", other, argument, column)
+		}
+		taken[column] = argument
+	}
 }

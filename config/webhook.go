@@ -1,9 +1,14 @@
 package config
 
 import (
+	"encoding/base64"
+	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
 
 // Webhook says which topics go to which URL, and how.
@@ -15,18 +20,15 @@ type Webhook struct {
 
 	Method     string         // GET, HEAD, POST, PUT, PATCH or DELETE; default POST
 	URL        hcl.Expression // a string whose scheme and host no event decides
-	Headers    []Param        // source order, those of `defaults` first
+	Headers    []Param        // source order, those of `defaults` first; null: left out
 	BodyParams []Param        // source order
 	Body       hcl.Expression // nil: by Envelope
 	Envelope   Envelope
 
-	// Timeout, Retry, Success and Permanent are nil or zero where neither the
-	// webhook nor `defaults` says anything, except that Load fills in the guide's
-	// 10 s and 5 min, 1 h, 3 h. An empty, non-nil Retry means no retries.
-	Timeout   time.Duration
-	Retry     []time.Duration
-	Success   []int // statuses that count as delivered; nil: 2xx
-	Permanent []int // statuses that no retry follows; nil: none but 410
+	Timeout   time.Duration   // of an attempt; default 10 s
+	Retry     []time.Duration // before each retry; default 5 min, 1 h, 3 h; empty: no retries
+	Success   []int           // statuses that count as delivered; nil: 2xx
+	Permanent []int           // statuses that no retry follows; nil: none but 410
 
 	Enabled     bool
 	Concurrency int   // requests at a time; default 32
@@ -60,3 +62,164 @@ const (
 	// EnvelopeRaw is the data alone.
 	EnvelopeRaw Envelope = "raw"
 )
+
+func (l *loader) decodeWebhooks() {
+	taken := map[string]hcl.Range{}
+	for _, src := range l.blocks["webhook"] {
+		b := l.open(src)
+		b.checkName(taken)
+		l.config.Webhooks = append(l.config.Webhooks, b.decodeWebhook())
+	}
+	if len(l.config.Webhooks) == 0 && !l.broken {
+		l.diags = append(l.diags, &hcl.Diagnostic{
+			Severity: hcl.DiagWarning,
+			Summary:  "No webhooks",
+			Detail:   "Nothing will be sent. Write for example:\n\n  webhook \"crm\" {\n    topics = [\"contact.*\"]\n    url    = \"https://example.com/hooks\"\n  }",
+		})
+	}
+}
+
+func (b *block) decodeWebhook() *Webhook {
+	shared := b.shared(b.defaults)
+	w := &Webhook{
+		Name:        b.name,
+		Title:       b.name,
+		Topics:      b.topics(),
+		When:        b.condition(webhookScope),
+		Method:      shared.method,
+		URL:         b.url(),
+		Headers:     shared.headers,
+		BodyParams:  b.bodyParams(shared),
+		Envelope:    shared.envelope,
+		Timeout:     shared.timeout,
+		Retry:       shared.retry,
+		Success:     shared.success,
+		Permanent:   shared.permanent,
+		Enabled:     shared.enabled,
+		Concurrency: shared.concurrency,
+		Queue:       shared.queue,
+		DeclRange:   b.src.DefRange(),
+	}
+	if title, ok := b.text("name", "Salesforce leads"); ok {
+		w.Title = title.value
+	}
+	if attr := b.argument("body"); attr != nil {
+		w.Body = attr.Expr
+		b.evaluate(attr.Expr, webhookScope)
+	}
+	b.checkBody(w)
+	if sign := b.nested("sign"); sign != nil {
+		w.Sign = sign.decodeSign()
+	}
+	return w
+}
+
+// topics reads `topics`: names that exist, and globs that match one.
+func (b *block) topics() []string {
+	b.required("topics", `["contact.*"]`)
+	topics, there, ok := list(b, "topics", `a list of topics, such as ["lead.created", "contact.*"]`, func(expr hclsyntax.Expression) (string, bool) {
+		topic, ok := b.loader.text(expr, "topics", `topics in quotes, such as "lead.created"`)
+		return topic, ok && b.checkTopic(topic, expr.Range())
+	})
+	if there && ok && len(topics) == 0 {
+		b.fail(b.argument("topics").Expr.Range(), `Empty "topics"`, "The webhook would get nothing. Write at least one topic; \"*\" stands for all.")
+	}
+	return valuesOf(topics)
+}
+
+func (b *block) checkTopic(topic string, at hcl.Range) bool {
+	matches := func(name string) bool { return MatchTopic(topic, name) }
+	switch {
+	case slices.ContainsFunc(b.topicNames(), matches):
+		return true
+	case !strings.Contains(topic, "*"):
+		b.unknownTopic(topic, at)
+	default:
+		b.missing(at, "No topic matches", "There is no topic that %q matches. \"walpost rules gist\" lists the built-in ones.", topic)
+	}
+	return false
+}
+
+// envelopeKeys are the top-level keys that an envelope sets, and a body parameter can't.
+var envelopeKeys = map[Envelope][]string{
+	EnvelopeGist:     {"id", "topic", "created_at"},
+	EnvelopeStandard: {"type", "timestamp", "data"},
+}
+
+func (b *block) bodyParams(shared defaults) []Param {
+	reserved := envelopeKeys[shared.envelope]
+	if !hasBody(shared.method) {
+		reserved = envelopeKeys[EnvelopeGist] // they are in the query
+	}
+	taken := map[string]hcl.Range{}
+	return b.params("body_params", `{ source = "walpost" }`, webhookScope, func(name string, item hclsyntax.ObjectConsItem) bool {
+		at := item.KeyExpr.Range()
+		if slices.Contains(reserved, name) {
+			b.fail(at, fmt.Sprintf("Reserved body parameter %q", name), "The envelope sets it. Choose another name, or write the whole body with body = { … }.")
+			return false
+		}
+		if first, again := taken[name]; again {
+			b.duplicate(at, first, fmt.Sprintf("body parameter %q", name))
+			return false
+		}
+		taken[name] = at
+		return true
+	})
+}
+
+// hasBody reports whether a request of that method carries a body (DESIGN §4).
+func hasBody(method string) bool { return method != "GET" && method != "HEAD" && method != "DELETE" }
+
+// checkBody reports what `body` contradicts.
+func (b *block) checkBody(w *Webhook) {
+	body := b.argument("body")
+	if body == nil {
+		return
+	}
+	if !hasBody(w.Method) {
+		b.fail(body.NameRange, "Body on "+w.Method, "A %s request carries no body: id, topic and body_params go into the query. Leave body out, or choose POST, PUT or PATCH.", w.Method)
+	}
+	if other := b.argument("body_params"); other != nil {
+		b.fail(other.NameRange, "Both body and body_params", "body is the whole body, so that nothing could be added. Write the parameters into body, or leave body out.")
+	}
+	if other := b.argument("envelope"); other != nil {
+		b.fail(other.NameRange, "Both body and envelope", "body is the whole body, without an envelope. Leave one of the two out.")
+	}
+}
+
+// minSignKey is the shortest signing key, in bytes. Standard Webhooks asks for 24 to
+// 64; shorter ones are in use.
+const minSignKey = 16
+
+func (b *block) decodeSign() *Sign {
+	b.required("secret", `env("CRM_SECRET")`)
+	sign := &Sign{}
+	if secret, ok := b.secret("secret"); ok && b.checkSignKey("secret", secret) {
+		sign.Secret = secret.value
+	}
+	// An empty previous secret is none, so that env("OLD", "") can be left in place.
+	if previous, ok := b.secretOrEmpty("previous"); ok && previous.value != "" && b.checkSignKey("previous", previous) {
+		sign.Previous = previous.value
+	}
+	return sign
+}
+
+// checkSignKey checks the form of a signing secret (Standard Webhooks, "Signature scheme").
+func (b *block) checkSignKey(argument string, secret element[Secret]) bool {
+	text := secret.value.Reveal()
+	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(text, "whsec_"))
+	why := ""
+	switch {
+	case text != strings.TrimSpace(text):
+		why = "There is a space or line break around it. If it comes from file(), write trimspace(file(\"…\"))."
+	case err != nil:
+		why = "It is not valid Base64."
+	case len(key) < minSignKey:
+		why = fmt.Sprintf("It has %d bytes, and fewer than %d can be guessed.", len(key), minSignKey)
+	default:
+		return true
+	}
+	b.failSecret(secret.at, fmt.Sprintf("Invalid signing secret in %q", argument),
+		"It must be \"whsec_\" and Base64, or Base64 alone. %s Make one with: echo \"whsec_$(openssl rand -base64 32)\"", why)
+	return false
+}

@@ -1,0 +1,115 @@
+package config
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+)
+
+// defaults is what a webhook has unless it says otherwise: what `defaults` says, else
+// what the guide and DESIGN §4 say.
+type defaults struct {
+	method      string
+	headers     []Param
+	envelope    Envelope
+	timeout     time.Duration
+	retry       []time.Duration
+	success     []int
+	permanent   []int
+	enabled     bool
+	concurrency int
+	queue       int
+}
+
+func (l *loader) decodeDefaults() {
+	l.defaults = defaults{
+		method:      "POST",
+		envelope:    EnvelopeGist,
+		timeout:     10 * time.Second,
+		retry:       []time.Duration{5 * time.Minute, time.Hour, 3 * time.Hour},
+		enabled:     true,
+		concurrency: 32,
+		queue:       1000,
+	}
+	if b := l.one("defaults"); b != nil {
+		l.defaults = b.shared(l.defaults)
+	}
+}
+
+// shared reads the arguments that `defaults` and webhooks have in common, over what
+// holds without them.
+func (b *block) shared(d defaults) defaults {
+	if method, ok := b.choice("method", "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"); ok {
+		d.method = method
+	}
+	d.headers = b.mergedHeaders(d.headers)
+	if envelope, ok := b.choice("envelope", string(EnvelopeGist), string(EnvelopeStandard), string(EnvelopeRaw)); ok {
+		d.envelope = Envelope(envelope)
+	}
+	if timeout, ok := b.duration("timeout", time.Millisecond, 5*time.Minute); ok {
+		d.timeout = timeout
+	}
+	if retry, there, _ := list(b, "retry", `a list of durations, such as ["5m", "1h", "3h"]`, func(expr hclsyntax.Expression) (time.Duration, bool) {
+		return b.loader.duration(expr, "retry", time.Second, 30*24*time.Hour)
+	}); there {
+		d.retry = valuesOf(retry)
+		if len(retry) > 100 {
+			b.fail(retry[100].at, "Too many retries", "A schedule has at most 100 retries.")
+		}
+	}
+	d.success, d.permanent = b.statuses(d.success, d.permanent)
+	if enabled, ok := b.boolean("enabled"); ok {
+		d.enabled = enabled
+	}
+	if n, ok := b.integer("concurrency", 1, 1000); ok {
+		d.concurrency = n
+	}
+	if n, ok := b.integer("queue", 1, 1_000_000); ok {
+		d.queue = n
+	}
+	return d
+}
+
+// statuses reads `success` and `permanent`. 410 is in neither: it disables the
+// webhook, whatever else is set.
+func (b *block) statuses(success, permanent []int) (newSuccess, newPermanent []int) {
+	read := func(argument string) func(hclsyntax.Expression) (int, bool) {
+		return func(expr hclsyntax.Expression) (int, bool) {
+			status, ok := b.loader.integer(expr, argument, 100, 599)
+			if ok && status == 410 {
+				b.fail(expr.Range(), "Status 410 has its own meaning", "An endpoint that answers 410 Gone is disabled, always. Leave 410 out.")
+				return 0, false
+			}
+			return status, ok
+		}
+	}
+	if values, there, ok := list(b, "success", "a list of statuses, such as [200, 201, 204]", read("success")); there {
+		success = valuesOf(values)
+		if ok && len(values) == 0 {
+			b.fail(b.argument("success").Expr.Range(), `Empty "success"`, "No delivery could ever succeed. Leave the argument out for 2xx.")
+		}
+	}
+	if values, there, _ := list(b, "permanent", "a list of statuses, such as [400, 422]", read("permanent")); there {
+		permanent = valuesOf(values)
+		for _, status := range values {
+			if slices.Contains(success, status.value) {
+				b.fail(status.at, "Status both good and bad", "%d is in success, too. Leave it in one of the two.", status.value)
+			}
+		}
+	}
+	return success, permanent
+}
+
+// mergedHeaders is the base's headers and the block's own, which win.
+func (b *block) mergedHeaders(base []Param) []Param {
+	own := b.headers()
+	var merged []Param
+	for _, param := range base {
+		if !slices.ContainsFunc(own, func(p Param) bool { return strings.EqualFold(p.Name, param.Name) }) {
+			merged = append(merged, param)
+		}
+	}
+	return append(merged, own...)
+}
