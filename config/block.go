@@ -152,9 +152,6 @@ func (b *block) checkName(taken map[string]hcl.Range) {
 // argument returns an argument, or nil.
 func (b *block) argument(name string) *hclsyntax.Attribute { return b.src.Body.Attributes[name] }
 
-// full is an argument's name with its block's, as sentences have it: webhook.url.
-func (b *block) full(argument string) string { return b.kind + "." + argument }
-
 // required reports the arguments that aren't there; example shows what to write.
 func (b *block) required(argument, example string) {
 	if b.argument(argument) == nil {
@@ -177,7 +174,7 @@ func (l *loader) unsupportedAttribute(attr *hclsyntax.Attribute, kind string) {
 		return
 	}
 	l.fail(attr.NameRange, fmt.Sprintf("Unsupported argument %q", attr.Name),
-		"A %q block has no argument of this name.%s", last(kind), hint(attr.Name, allowed.arguments, allowed.blocks))
+		"The %q block has no argument of this name.%s", last(kind), hint(attr.Name, allowed.arguments, allowed.blocks))
 }
 
 func (l *loader) unsupportedBlock(b *hclsyntax.Block, kind string) {
@@ -189,7 +186,7 @@ func (l *loader) unsupportedBlock(b *hclsyntax.Block, kind string) {
 	}
 	where := "There is no block of this name."
 	if kind != topLevel {
-		where = fmt.Sprintf("A %q block has no block of this name within.", last(kind))
+		where = fmt.Sprintf("The %q block has no block of this name within.", last(kind))
 	}
 	l.fail(b.TypeRange, fmt.Sprintf("Unsupported block %q", b.Type),
 		"%s%s", where, hint(b.Type, allowed.blocks, allowed.arguments))

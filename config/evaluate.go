@@ -161,10 +161,12 @@ func (in *inspector) traversal(t hcl.Traversal) {
 
 // field checks the attribute of event that is named first.
 func (in *inspector) field(step hcl.Traverser) {
-	name := ""
+	name, at := "", step.SourceRange()
 	switch step := step.(type) {
 	case hcl.TraverseAttr:
 		name = step.Name
+		at.Start.Byte++ // the dot
+		at.Start.Column++
 	case hcl.TraverseIndex:
 		if step.Key.Type() != cty.String {
 			return
@@ -177,11 +179,11 @@ func (in *inspector) field(step hcl.Traverser) {
 		return
 	}
 	if why := in.scope.elsewhere[name]; why != "" {
-		in.report(step.SourceRange(), "No event."+name+" here", "%s", why)
+		in.report(at, "No event."+name+" here", "%s", why)
 		return
 	}
 	fields := slices.Collect(maps.Keys(in.scope.event))
-	in.report(step.SourceRange(), fmt.Sprintf("Unknown event attribute %q", name),
+	in.report(at, fmt.Sprintf("Unknown event attribute %q", name),
 		"An event has no such attribute.%s What the row's payload has is under event.payload.", hint(name, fields, nil))
 }
 
@@ -233,7 +235,7 @@ func (in *inspector) read(call *hclsyntax.FunctionCallExpr, name string) {
 	}
 	if call.Name == "env" {
 		in.report(call.Range(), "Missing environment variable",
-			"The environment variable %s can't be used: %s. Export it before walpost starts, or give a default: env(%q, \"…\").", name, a.problem, name)
+			"The environment variable %s %s. Export it before walpost starts, or give a default: env(%q, \"…\").", name, a.problem, name)
 	} else {
 		in.report(call.Range(), "Unreadable file", "The file can't be used: %s. Its path is relative to the configuration's folder.", a.problem)
 	}

@@ -3,6 +3,7 @@ package config
 import (
 	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -19,10 +20,15 @@ type related struct {
 // as the secret may be written out there.
 type secretSubject struct{}
 
+// readingCall is source in which a secret isn't written out, such as trimspace(file("x")).
+var readingCall = regexp.MustCompile(`^(\w+\()*(env|file)\("[^"]*"\)+$`)
+
 // failSecret reports an error about a secret.
 func (l *loader) failSecret(at hcl.Range, summary, format string, args ...any) {
 	d := problem(hcl.DiagError, at, summary, format, args...)
-	d.Extra = secretSubject{}
+	if file := l.config.Files[at.Filename]; file == nil || !readingCall.Match(at.SliceBytes(file.Bytes)) {
+		d.Extra = secretSubject{}
+	}
 	l.add(d)
 }
 
@@ -56,7 +62,9 @@ func (l *loader) missing(at hcl.Range, summary, format string, args ...any) {
 func (l *loader) duplicate(again, first hcl.Range, what string) {
 	d := problem(hcl.DiagError, again, "Duplicate "+what,
 		"It was first declared at %s. Remove or rename one of the two.", place(first))
-	d.Extra = related{note: "first declared here", at: first}
+	if place(again) != place(first) {
+		d.Extra = related{note: "first declared here", at: first}
+	}
 	l.add(d)
 }
 

@@ -45,12 +45,15 @@ func (l *loader) public(expr hclsyntax.Expression, name string) (cty.Value, bool
 
 // wrongType reports a value of another type than the one that is needed.
 func (l *loader) wrongType(at hcl.Range, name string, value cty.Value, need string) {
-	l.fail(at, fmt.Sprintf("Invalid %q", name), "It must be %s, not %s.", need, typeName(value.Type()))
+	l.fail(at, fmt.Sprintf("Invalid %q", name), "It must be %s, not %s.", need, typeName(value))
 }
 
-// typeName is a type as people call it.
-func typeName(ty cty.Type) string {
-	switch {
+// typeName is a value's type as people call it.
+func typeName(value cty.Value) string {
+	value, _ = value.Unmark()
+	switch ty := value.Type(); {
+	case value.IsNull():
+		return "null"
 	case ty == cty.String:
 		return "a string"
 	case ty == cty.Number:

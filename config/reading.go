@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -45,9 +46,9 @@ func (r *reading) readEnv(name string) answer {
 	a := answer{text: text}
 	switch {
 	case !ok:
-		a = answer{problem: "it is not set"}
+		a = answer{problem: "is not set"}
 	case !utf8.ValidString(text):
-		a = answer{problem: "its value is not UTF-8 text"}
+		a = answer{problem: "holds no UTF-8 text"}
 	}
 	r.env[name] = a
 	return a
@@ -112,7 +113,7 @@ func (r *reading) envFunction() function.Function {
 		},
 		Type: func(args []cty.Value) (cty.Type, error) {
 			if len(args) > 2 {
-				return cty.NilType, fmt.Errorf("it takes a name and at most one default")
+				return cty.NilType, errors.New("it takes a name and at most one default")
 			}
 			return cty.String, nil
 		},
@@ -143,12 +144,12 @@ func (r *reading) fileFunction() function.Function {
 func (a answer) value(read bool) (cty.Value, error) {
 	switch {
 	case !read:
-		return cty.NilVal, fmt.Errorf("it was not read when the configuration was loaded")
+		return cty.NilVal, errors.New("it was not read when the configuration was loaded")
 	case a.problem == "":
 		return cty.StringVal(a.text).Mark(secretMark{}), nil
 	case a.reported:
 		return cty.UnknownVal(cty.String).Mark(secretMark{}), nil
 	default:
-		return cty.NilVal, fmt.Errorf("%s", a.problem)
+		return cty.NilVal, errors.New(a.problem)
 	}
 }
