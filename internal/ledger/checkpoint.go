@@ -1,0 +1,86 @@
+package ledger
+
+import (
+	"context"
+	_ "embed" // statements
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+var (
+	//go:embed sql/checkpoint.sql
+	checkpointSQL string
+	//go:embed sql/checkpoint_acquire.sql
+	checkpointAcquireSQL string
+	//go:embed sql/checkpoint_save.sql
+	checkpointSaveSQL string
+)
+
+// Checkpoint is how far a slot's WAL is resolved.
+type Checkpoint struct {
+	Slot        string
+	LSN         uint64 // everything committed at or below it is delivered or recorded
+	SystemID    string // of the cluster that the LSN belongs to
+	Timeline    int32
+	Epoch       int64  // of the slot's owner
+	Snapshot    string // pg_snapshot in text form, sampled at or below LSN; "" none
+	SnapshotLSN uint64
+	Counters    Counters
+	UpdatedAt   time.Time // set by the database
+}
+
+// Counters are totals since the slot's first start. They are saved with the checkpoint, so they cost no write of their own,
+// and may be behind by what happened after the last one.
+type Counters struct {
+	Events      uint64 `json:"events"`
+	Delivered   uint64 `json:"delivered"`
+	Retried     uint64 `json:"retried"`
+	Failed      uint64 `json:"failed"`
+	Parked      uint64 `json:"parked"`
+	Quarantined uint64 `json:"quarantined"`
+	Unrouted    uint64 `json:"unrouted"`
+	Duplicates  uint64 `json:"duplicates"`
+}
+
+// Checkpoint gives the slot's checkpoint, or nil if it has none.
+func (l *Ledger) Checkpoint(ctx context.Context, slot string) (*Checkpoint, error) {
+	var c Checkpoint
+	var position, snapshot lsn
+	err := l.pool.QueryRow(ctx, checkpointSQL, slot).Scan(&c.Slot, &position, &c.SystemID, &c.Timeline, &c.Epoch,
+		&c.Snapshot, &snapshot, &c.Counters, &c.UpdatedAt)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read checkpoint of slot %q: %w", slot, err)
+	}
+	c.LSN, c.SnapshotLSN = uint64(position), uint64(snapshot)
+	return &c, nil
+}
+
+// Acquire makes the caller, who holds the slot, its owner in the ledger, and gives the epoch: whoever owned it before can't
+// save a checkpoint any more. A slot without a checkpoint gets one at 0/0.
+func (l *Ledger) Acquire(ctx context.Context, slot, systemID string, timeline int32) (epoch int64, err error) {
+	err = l.pool.QueryRow(ctx, checkpointAcquireSQL, slot, systemID, timeline).Scan(&epoch)
+	if err != nil {
+		return 0, fmt.Errorf("acquire checkpoint of slot %q: %w", slot, err)
+	}
+	return epoch, nil
+}
+
+// SaveCheckpoint moves the slot's checkpoint to LSN, never back, and saves the counters. The snapshot is kept if c has none;
+// system and timeline are Acquire's. ErrFenced: c.Epoch is not the newest.
+func (l *Ledger) SaveCheckpoint(ctx context.Context, c Checkpoint) error {
+	tag, err := l.pool.Exec(ctx, checkpointSaveSQL, c.Slot, c.Epoch, lsn(c.LSN).String(),
+		c.Snapshot, lsn(c.SnapshotLSN).String(), c.Counters)
+	if err != nil {
+		return fmt.Errorf("save checkpoint of slot %q: %w", c.Slot, err)
+	}
+	if tag.RowsAffected() == 0 {
+		return fmt.Errorf("save checkpoint of slot %q in epoch %d: %w", c.Slot, c.Epoch, ErrFenced)
+	}
+	return nil
+}

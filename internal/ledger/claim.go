@@ -1,0 +1,123 @@
+package ledger
+
+import (
+	"context"
+	_ "embed" // statements
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/walpost/walpost/outbox"
+)
+
+var (
+	//go:embed sql/claim.sql
+	claimSQL string
+	//go:embed sql/known.sql
+	knownSQL string
+)
+
+// claimMaxBytes bounds the payloads that one claim brings into memory, but for the first.
+const claimMaxBytes = 16 << 20
+
+// Capacity says how many deliveries a webhook can take, and for how long.
+type Capacity struct {
+	Webhook string
+	Limit   int
+	Lease   time.Duration // the delivery is due again after it, unless its outcome is recorded
+}
+
+// Claimed is a delivery that is ours to attempt until its lease ends.
+type Claimed struct {
+	ID             string
+	Topic, Webhook string
+	State          State // Pending or Retrying
+	Attempt        int   // number of the next attempt, from 1
+	Fence          int64 // to be given back with the outcome; never 0
+	Event          *outbox.Row
+}
+
+// Claim takes due deliveries, the longest due first for each webhook, skipping disabled webhooks and what others are
+// claiming. The result is in commit order, and may be shorter than the capacities allow although more is due:
+// payloads are bounded to 16 MiB, but for one. Several daemons may claim at once; each delivery goes to one of them.
+func (l *Ledger) Claim(ctx context.Context, capacities []Capacity) ([]Claimed, error) {
+	if len(capacities) == 0 {
+		return nil, nil
+	}
+	webhooks := make([]string, len(capacities))
+	limits := make([]int32, len(capacities))
+	leases := make([]time.Duration, len(capacities))
+	for i, c := range capacities {
+		webhooks[i], limits[i], leases[i] = c.Webhook, int4(max(0, c.Limit)), c.Lease
+	}
+	rows, _ := l.pool.Query(ctx, claimSQL, webhooks, limits, leases, int64(claimMaxBytes))
+	claimed, err := pgx.CollectRows(rows, scanClaimed)
+	if err != nil {
+		return nil, fmt.Errorf("claim deliveries: %w", err)
+	}
+	return claimed, nil
+}
+
+func scanClaimed(row pgx.CollectableRow) (Claimed, error) {
+	var c Claimed
+	var id pgtype.UUID
+	var event eventScan
+	err := row.Scan(append([]any{&id, &c.Topic, &c.Webhook, &c.State, &c.Attempt, &c.Fence}, event.targets()...)...)
+	c.ID, c.Event = id.String(), event.row()
+	c.Attempt++
+	return c, err
+}
+
+// eventScan reads the columns id, aggregate_type, aggregate_id, type, payload, headers, created_at, committed_at, lsn.
+type eventScan struct {
+	event              outbox.Row
+	created, committed *time.Time
+	lsn                lsn
+}
+
+func (s *eventScan) targets() []any {
+	e := &s.event
+	return []any{
+		&e.ID, &e.AggregateType, &e.AggregateID, &e.Type, &e.Payload, &e.Headers, &s.created, &s.committed, &s.lsn,
+	}
+}
+
+func (s *eventScan) row() *outbox.Row {
+	s.event.LSN = uint64(s.lsn)
+	s.event.CreatedAt, s.event.CommittedAt = timeOf(s.created), timeOf(s.committed)
+	return &s.event
+}
+
+// timeOf is the zero time for NULL.
+func timeOf(t *time.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return t.UTC()
+}
+
+// Known says which of the given deliveries the ledger has, first-attempt successes (RecordAll) included, and their states.
+// After a restart the WAL brings again what was committed after the checkpoint; what is known need not be attempted again.
+func (l *Ledger) Known(ctx context.Context, ids []string) (map[string]State, error) {
+	parsed := make([]pgtype.UUID, len(ids))
+	for i, id := range ids {
+		var err error
+		if parsed[i], err = parseID(id); err != nil {
+			return nil, fmt.Errorf("look up deliveries: %w", err)
+		}
+	}
+	known := make(map[string]State)
+	rows, _ := l.pool.Query(ctx, knownSQL, parsed)
+	var id pgtype.UUID
+	var state State
+	_, err := pgx.ForEachRow(rows, []any{&id, &state}, func() error {
+		known[id.String()] = state
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look up deliveries: %w", err)
+	}
+	return known, nil
+}

@@ -1,0 +1,8 @@
+-- Moves the checkpoint, in its owner's epoch only and never back. Index: checkpoint_pkey.
+update walpost.checkpoint
+set lsn = greatest(lsn, $3::text::pg_lsn),
+    snapshot = coalesce(nullif($4::text, '')::pg_snapshot, snapshot),
+    snapshot_lsn = case when $4::text = '' then snapshot_lsn else $5::text::pg_lsn end,
+    counters = $6,
+    updated_at = walpost.now()
+where slot = $1 and epoch = $2

@@ -1,0 +1,13 @@
+-- Parks owed deliveries of a webhook, if it is disabled. Index: delivery_due.
+-- The fence stays: an attempt that is running may still report.
+update walpost.delivery d
+set state = 'parked', updated_at = walpost.now()
+where d.id = any (array(
+    select p.id
+    from walpost.delivery p
+    where p.webhook = $1 and p.state in ('pending', 'retrying')
+        and exists (select from walpost.webhook w where w.name = $1 and w.disabled_at is not null)
+    order by p.due_at
+    limit $2
+    for update skip locked
+))
