@@ -1,0 +1,178 @@
+package cdc
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// SQLSTATEs that mean something to a consumer of logical replication.
+// https://www.postgresql.org/docs/current/errcodes-appendix.html
+const (
+	stateProtocolViolation   = "08P01"
+	stateInvalidAuth         = "28000"
+	stateInvalidPassword     = "28P01"
+	stateInvalidCatalog      = "3D000"
+	stateInsufficientRights  = "42501"
+	stateUndefinedObject     = "42704"
+	stateDuplicateObject     = "42710"
+	stateLimitExceeded       = "53400"
+	stateNotInPrerequisite   = "55000"
+	stateObjectInUse         = "55006"
+	stateLockNotAvailable    = "55P03"
+	stateUndefinedFile       = "58P01"
+	textUnsupportedParameter = "startup parameter"
+)
+
+// classifyConnect classifies the failure of a login. Until one has succeeded, a refused login means that the
+// connection string is wrong; afterwards it is taken for a passing state of the server, such as a restore.
+func classifyConnect(err error, o Options, established bool) error {
+	if errors.Is(err, pgconn.ErrStandbyConnection) || errors.Is(err, pgconn.ErrReadOnlyConnection) {
+		return fmt.Errorf("wait for a primary: %w", err)
+	}
+	if established {
+		return classify(err, o)
+	}
+	var certificate *tls.CertificateVerificationError
+	if errors.As(err, &certificate) || strings.Contains(err.Error(), "server refused TLS connection") {
+		return &SetupError{
+			Problem: "the server and the connection string disagree about TLS",
+			Fix:     "set sslmode (and sslrootcert) in the connection string to what the server offers",
+			Err:     err,
+		}
+	}
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) {
+		return err
+	}
+	switch pg.Code {
+	case stateInvalidPassword, stateInvalidAuth:
+		return &SetupError{
+			Problem: "the server refuses the login",
+			Fix:     "correct user and password in the connection string; pg_hba.conf must let the role connect to the database",
+			Err:     err,
+		}
+	case stateInvalidCatalog:
+		return &SetupError{
+			Problem: "the database of the connection string does not exist",
+			Fix:     "correct the database name in the connection string",
+			Err:     err,
+		}
+	}
+	return classify(err, o)
+}
+
+// classify turns an error of the server into what it means here. It goes by SQLSTATE, and by text only where
+// one SQLSTATE means several things. What it doesn't know stays retryable.
+func classify(err error, o Options) error {
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) {
+		return err
+	}
+	text := func(parts ...string) bool {
+		for _, part := range parts {
+			if strings.Contains(pg.Message, part) || strings.Contains(pg.Detail, part) {
+				return true
+			}
+		}
+		return false
+	}
+	switch {
+	case pg.Code == stateProtocolViolation && text(textUnsupportedParameter):
+		return &SetupError{
+			Problem: "a connection pooler is between walpost and Postgres, and it cannot replicate",
+			Fix:     "set replication_url to an address that leads to the Postgres server itself",
+			Err:     err,
+		}
+	case pg.Code == stateObjectInUse:
+		return fmt.Errorf("%w: %w", ErrSlotActive, err)
+	case pg.Code == stateInsufficientRights && text("replication", "REPLICATION", "walsender", "WAL sender"):
+		return &SetupError{
+			Problem: "the role may not replicate",
+			Fix:     fmt.Sprintf("alter role %s with replication; (as a superuser; on Amazon RDS: grant rds_replication to …)", roleOf(o)),
+			Err:     err,
+		}
+	case pg.Code == stateLimitExceeded:
+		return &SetupError{
+			Problem: "all replication slots of the server are in use",
+			Fix:     "alter system set max_replication_slots = …; and restart, or drop a slot that nobody reads: select slot_name, active from pg_replication_slots;",
+			Err:     err,
+		}
+	case pg.Code == stateNotInPrerequisite && text("can no longer get changes", "can no longer access"),
+		pg.Code == stateUndefinedFile && text("WAL segment"):
+		return slotLost(o, "the server has invalidated the replication slot", err)
+	case pg.Code == stateNotInPrerequisite && text("wal_level"):
+		return walLevel("", err)
+	case pg.Code == stateNotInPrerequisite && text("was not created in this database"):
+		return foreignSlot(o, "it was created in another database", err)
+	case pg.Code == stateUndefinedObject && text("publication"):
+		return publicationLost(o, fmt.Sprintf("publication %q does not exist at the slot's position in the WAL", o.Publication), err)
+	}
+	return err
+}
+
+// acquireError passes the caller's own classification on.
+func acquireError(err error) error { return fmt.Errorf("take the slot over: %w", err) }
+
+func slotLost(o Options, problem string, cause error) error {
+	return &SetupError{
+		Problem: fmt.Sprintf("%s: slot %q", problem, o.Slot),
+		Fix: fmt.Sprintf("rows committed since the checkpoint may be missing from the stream: compare the table %s.%s with what was delivered, "+
+			"then drop the slot (select pg_drop_replication_slot(%s);) if it is still there and begin anew with another slot name",
+			quoteIdentifier(o.Schema), quoteIdentifier(o.Table), quoteLiteral(o.Slot)),
+		Err: joinCause(ErrSlotLost, cause),
+	}
+}
+
+func publicationLost(o Options, problem string, cause error) error {
+	return &SetupError{
+		Problem: problem,
+		Fix: fmt.Sprintf("a publication is only seen by a slot that is created after it, so creating it again does not bring back what was missed: "+
+			"create it (create publication %s for table %s.%s with (publish = 'insert');), then begin anew with another slot name",
+			quoteIdentifier(o.Publication), quoteIdentifier(o.Schema), quoteIdentifier(o.Table)),
+		Err: joinCause(ErrPublicationLost, cause),
+	}
+}
+
+func foreignSlot(o Options, problem string, cause error) error {
+	return &SetupError{
+		Problem: fmt.Sprintf("replication slot %q is not walpost's: %s", o.Slot, problem),
+		Fix:     "use another slot name, or drop it if nobody needs it: select pg_drop_replication_slot(" + quoteLiteral(o.Slot) + ");",
+		Err:     cause,
+	}
+}
+
+func walLevel(found string, cause error) error {
+	problem := "the server does not write logical WAL"
+	if found != "" {
+		problem += " (wal_level is " + found + ")"
+	}
+	return &SetupError{
+		Problem: problem,
+		Fix:     "alter system set wal_level = 'logical'; and restart the server (on Amazon RDS: rds.logical_replication = 1)",
+		Err:     cause,
+	}
+}
+
+func joinCause(sentinel, cause error) error {
+	if cause == nil {
+		return sentinel
+	}
+	return fmt.Errorf("%w: %w", sentinel, cause)
+}
+
+// roleOf is the role of the connection string, quoted.
+func roleOf(o Options) string {
+	config, err := pgconn.ParseConfig(o.ConnString)
+	if err != nil {
+		return "…"
+	}
+	return quoteIdentifier(config.User)
+}
+
+func quoteIdentifier(s string) string { return `"` + strings.ReplaceAll(s, `"`, `""`) + `"` }
+
+func quoteLiteral(s string) string { return `'` + strings.ReplaceAll(s, `'`, `''`) + `'` }

@@ -1,0 +1,151 @@
+package cdc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"time"
+
+	"github.com/jackc/pglogrepl"
+	"github.com/rs/zerolog"
+)
+
+// LSN is a position in the write-ahead log. Positions are compared and passed on, never computed with:
+// one byte too far loses a transaction that was committed at the same time.
+type LSN = pglogrepl.LSN
+
+// Options configure a Source and Setup. The zero value of every field below Columns is a sensible default.
+type Options struct {
+	// ConnString is an ordinary Postgres connection string (URL or key=value) of a role with the REPLICATION
+	// attribute. It must lead to the server itself: most poolers can't replicate.
+	ConnString string
+	// Schema and Table name the table whose inserts are streamed. An empty Schema is "public".
+	Schema, Table string
+	// Columns must exist in the table; Setup refuses otherwise and says which name may have been meant.
+	Columns []string
+	// Slot is the replication slot, 1 to 63 characters of a-z, 0-9 and _. Publication is any identifier.
+	Slot, Publication string
+
+	// Resume is asked before every connect for the durable checkpoint; nil means that there is none, and only
+	// then may the slot be created. Nil as a function: there never is one.
+	Resume func(ctx context.Context) (*Resume, error)
+	// Acquired is called once per connection, when the slot is ours and before any of its rows is handed over.
+	// An error closes the connection and counts as Retryable says.
+	Acquired func(ctx context.Context, id Identity) error
+
+	// StatusInterval is how often a changed position is sent to the server at most (1 s). An unchanged one is
+	// repeated every min(10 s, WALSenderTimeout/3), and at once when the server asks.
+	StatusInterval time.Duration
+	// LockTimeout limits how long the creation of slot and publication waits for others (30 s).
+	LockTimeout time.Duration
+	// WALSenderTimeout is set for our connection on the server, which then frees the slot of a walpost that
+	// froze after that long (30 s).
+	WALSenderTimeout time.Duration
+	// BackoffMin and BackoffMax bound the jittered, doubling wait between connects (250 ms, 30 s).
+	BackoffMin, BackoffMax time.Duration
+	// StallTimeout is how long Batches may stay full before the connection is closed, so that the host can shut
+	// down (3 s). It is opened again when there is room.
+	StallTimeout time.Duration
+	// MaxBatchRows and MaxBatchBytes bound one Batch (128 rows, 256 KiB of values; one row may be larger).
+	MaxBatchRows, MaxBatchBytes int
+	// Buffer is the number of batches that wait in Batches (8).
+	Buffer int
+	// Logger receives connects, outages and warnings; the zero value is silent.
+	Logger zerolog.Logger
+}
+
+// Resume is the durable checkpoint that streaming continues from.
+type Resume struct {
+	LSN      LSN    // end of the newest transaction that is wholly dealt with
+	SystemID string // of the database cluster (IDENTIFY_SYSTEM); empty = not known
+	Timeline int32  // on which LSN was reached; 0 = not known
+}
+
+// Identity is what a connection turned out to be connected to.
+type Identity struct {
+	SystemID      string
+	Timeline      int32
+	Start         LSN // sent with START_REPLICATION; 0 = the slot's own position
+	ServerVersion int // as in server_version_num, e.g. 150018
+}
+
+var slotName = regexp.MustCompile(`^[a-z0-9_]{1,63}$`)
+
+// withDefaults fills the zero fields.
+func (o Options) withDefaults() Options {
+	if o.Schema == "" {
+		o.Schema = "public"
+	}
+	for _, d := range []struct {
+		field *time.Duration
+		value time.Duration
+	}{
+		{&o.StatusInterval, time.Second},
+		{&o.LockTimeout, 30 * time.Second},
+		{&o.WALSenderTimeout, 30 * time.Second},
+		{&o.BackoffMin, 250 * time.Millisecond},
+		{&o.BackoffMax, 30 * time.Second},
+		{&o.StallTimeout, 3 * time.Second},
+	} {
+		if *d.field == 0 {
+			*d.field = d.value
+		}
+	}
+	for _, d := range []struct {
+		field *int
+		value int
+	}{
+		{&o.MaxBatchRows, 128},
+		{&o.MaxBatchBytes, 256 << 10},
+		{&o.Buffer, 8},
+	} {
+		if *d.field == 0 {
+			*d.field = d.value
+		}
+	}
+	return o
+}
+
+// validate reports every problem at once.
+func (o Options) validate() error {
+	var problems []error
+	if o.ConnString == "" {
+		problems = append(problems, errors.New("no connection string"))
+	}
+	if o.Table == "" {
+		problems = append(problems, errors.New("no table"))
+	}
+	if !slotName.MatchString(o.Slot) {
+		problems = append(problems, fmt.Errorf("slot name %q: use 1 to 63 characters of a-z, 0-9 and _", o.Slot))
+	}
+	if o.Publication == "" || len(o.Publication) > 63 {
+		problems = append(problems, fmt.Errorf("publication name %q: use 1 to 63 bytes", o.Publication))
+	}
+	for name, d := range map[string]time.Duration{
+		"StatusInterval": o.StatusInterval, "LockTimeout": o.LockTimeout, "WALSenderTimeout": o.WALSenderTimeout,
+		"BackoffMin": o.BackoffMin, "BackoffMax": o.BackoffMax, "StallTimeout": o.StallTimeout,
+	} {
+		if d < time.Millisecond {
+			problems = append(problems, fmt.Errorf("%s %s: use at least 1ms", name, d))
+		}
+	}
+	if o.BackoffMax < o.BackoffMin {
+		problems = append(problems, fmt.Errorf("BackoffMax %s is below BackoffMin %s", o.BackoffMax, o.BackoffMin))
+	}
+	for name, n := range map[string]int{
+		"MaxBatchRows": o.MaxBatchRows, "MaxBatchBytes": o.MaxBatchBytes, "Buffer": o.Buffer,
+	} {
+		if n < 1 {
+			problems = append(problems, fmt.Errorf("%s %d: use at least 1", name, n))
+		}
+	}
+	if len(problems) == 0 {
+		return nil
+	}
+	return &SetupError{
+		Problem: "the options of the replication source are invalid",
+		Fix:     "correct them in the configuration",
+		Err:     errors.Join(problems...),
+	}
+}

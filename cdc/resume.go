@@ -1,0 +1,66 @@
+package cdc
+
+import (
+	"context"
+	"fmt"
+)
+
+// resume asks for the checkpoint.
+func (s *Source) resume(ctx context.Context) (*Resume, error) {
+	if s.opts.Resume == nil {
+		return nil, nil
+	}
+	resume, err := s.opts.Resume(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the checkpoint: %w", err)
+	}
+	return resume, nil
+}
+
+// checkSystem refuses another database cluster than the checkpoint's, or than the one read before: its
+// positions mean something else.
+func (s *Source) checkSystem(resume *Resume, found Identity) error {
+	expected := s.identity.SystemID
+	if resume != nil && resume.SystemID != "" {
+		expected = resume.SystemID
+	}
+	if expected == "" || expected == found.SystemID {
+		return nil
+	}
+	return &SetupError{
+		Problem: fmt.Sprintf("the server is database system %s, the checkpoint of slot %q was made on %s", found.SystemID, s.opts.Slot, expected),
+		Fix:     "connect to the server that the checkpoint belongs to, or use another slot name to begin anew on this one",
+		Err:     ErrOtherSystem,
+	}
+}
+
+// startPosition is where streaming begins: the checkpoint, or what this process has confirmed since, if they
+// are of the server's present timeline; else the slot's own position (0). The server doesn't keep confirmed
+// positions durably, so it may offer what was confirmed before.
+func (s *Source) startPosition(resume *Resume, timeline int32) LSN {
+	start := s.confirmed(timeline)
+	if resume != nil && (resume.Timeline == timeline || resume.Timeline == 0) && resume.LSN > start {
+		start = resume.LSN
+	}
+	if resume != nil && start == 0 && resume.LSN != 0 {
+		s.opts.Logger.Warn().Int32("checkpoint_timeline", resume.Timeline).Int32("timeline", timeline).
+			Msg("the server is on another timeline than the checkpoint; starting from the slot's own position")
+	}
+	return start
+}
+
+// followTimeline begins tracking anew when the server's timeline has changed since the last connection (a
+// standby was promoted): positions of the old one say nothing about the new one. What was received and not
+// confirmed is sent again; rows of transactions that the new primary never had can't be called back.
+func (s *Source) followTimeline(found Identity) {
+	current := s.tracker.Load()
+	if current.timeline == found.Timeline {
+		return
+	}
+	if current.timeline != 0 {
+		s.opts.Logger.Warn().Int32("timeline", found.Timeline).Int32("before", current.timeline).
+			Msg("the server's timeline has changed; unconfirmed rows are read again")
+	}
+	s.received = received{}
+	s.tracker.Store(newTracker(found.Timeline, found.Start, s.advanced))
+}

@@ -1,0 +1,40 @@
+package cdc
+
+import "time"
+
+// Relation describes the columns of a table at one point of the stream. A change of the table makes a new
+// Relation, so rows with the same pointer have the same columns.
+type Relation struct {
+	Schema, Name string
+	ID           uint32 // OID
+	Columns      []Column
+}
+
+// Column is one column of a Relation.
+type Column struct {
+	Name    string
+	TypeOID uint32
+	Key     bool // part of the replica identity
+}
+
+// Batch is a run of rows in commit order, handed over together.
+type Batch []Row
+
+// Row is one inserted row of a committed transaction. Its receiver owns it and calls Resolve exactly once.
+type Row struct {
+	Relation   *Relation
+	Values     [][]byte  // text format in the order of Relation.Columns, nil = NULL
+	CommitLSN  LSN       // start of the transaction's commit record
+	CommitTime time.Time // when it was committed, by the server's clock
+	XID        uint32
+	Ordinal    int // 0-based place among the rows of its transaction
+
+	txn *txn
+}
+
+// Resolve says that nothing more is to be done for the row: it is delivered, or durably recorded elsewhere.
+// It is called exactly once for each row, from any goroutine; a position to confirm never passes a row that
+// isn't resolved.
+func (r *Row) Resolve() {
+	r.txn.release()
+}

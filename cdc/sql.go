@@ -1,0 +1,37 @@
+package cdc
+
+import (
+	"context"
+	"embed"
+	"encoding/json"
+	"fmt"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+//go:embed sql/*.sql
+var statements embed.FS
+
+// query runs the statement of a file and decodes the JSON document that its only row consists of. ok is false
+// when there is no row.
+func query[T any](ctx context.Context, conn *pgconn.PgConn, file string, args ...string) (document T, ok bool, err error) {
+	sql, err := statements.ReadFile("sql/" + file + ".sql")
+	if err != nil {
+		return document, false, fmt.Errorf("read statement %s: %w", file, err)
+	}
+	values := make([][]byte, len(args))
+	for i, arg := range args {
+		values[i] = []byte(arg)
+	}
+	result := conn.ExecParams(ctx, string(sql), values, nil, nil, nil).Read()
+	if result.Err != nil {
+		return document, false, fmt.Errorf("query %s: %w", file, result.Err)
+	}
+	if len(result.Rows) == 0 {
+		return document, false, nil
+	}
+	if err := json.Unmarshal(result.Rows[0][0], &document); err != nil {
+		return document, false, fmt.Errorf("decode the result of %s: %w", file, err)
+	}
+	return document, true, nil
+}

@@ -1,0 +1,70 @@
+package cdc
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// Stats is a snapshot of what a Source has done since it was made.
+type Stats struct {
+	Rows         uint64    // handed over
+	Transactions uint64    // wholly received, empty ones included
+	Connected    bool      // streaming now
+	Connects     uint64    // successful ones; Connects-1 are reconnects
+	Stalls       uint64    // connections closed because nobody took the batches
+	Received     LSN       // newest position that the server has sent
+	Confirmed    LSN       // newest position that was sent to the server
+	LastCommit   time.Time // commit time of the newest transaction received
+	LastMessage  time.Time // when the server was last heard of
+	LastError    string    // of the present or the last outage
+	LastErrorAt  time.Time
+}
+
+// counters are the live form of Stats.
+type counters struct {
+	rows, transactions, connects, stalls atomic.Uint64
+	received, confirmed                  atomic.Uint64
+	connected                            atomic.Bool
+	lastCommit, lastMessage              atomic.Int64 // Unix nanoseconds, 0 = never
+	lastError                            atomic.Pointer[outageError]
+}
+
+type outageError struct {
+	text string
+	at   time.Time
+}
+
+func (c *counters) snapshot() Stats {
+	s := Stats{
+		Rows:         c.rows.Load(),
+		Transactions: c.transactions.Load(),
+		Connected:    c.connected.Load(),
+		Connects:     c.connects.Load(),
+		Stalls:       c.stalls.Load(),
+		Received:     LSN(c.received.Load()),
+		Confirmed:    LSN(c.confirmed.Load()),
+		LastCommit:   timeOf(c.lastCommit.Load()),
+		LastMessage:  timeOf(c.lastMessage.Load()),
+	}
+	if e := c.lastError.Load(); e != nil {
+		s.LastError, s.LastErrorAt = e.text, e.at
+	}
+	return s
+}
+
+func timeOf(nanoseconds int64) time.Time {
+	if nanoseconds == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, nanoseconds)
+}
+
+// raise sets v to lsn unless it is higher already.
+func raise(v *atomic.Uint64, lsn LSN) {
+	for {
+		old := v.Load()
+		if uint64(lsn) <= old || v.CompareAndSwap(old, uint64(lsn)) {
+			return
+		}
+	}
+}
