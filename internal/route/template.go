@@ -1,0 +1,33 @@
+package route
+
+import (
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// templateExpr is a string template: what HCL does, in fewer allocations for the
+// usual case that each part is a string or a number.
+type templateExpr struct {
+	*hclsyntax.TemplateExpr // with rewritten parts
+}
+
+// Value implements hcl.Expression.
+func (e *templateExpr) Value(ctx *hcl.EvalContext) (cty.Value, hcl.Diagnostics) {
+	text := make([]byte, 0, 128)
+	for _, part := range e.Parts {
+		value, diags := part.Value(ctx)
+		if len(diags) > 0 || value.IsMarked() || value.IsNull() || !value.IsKnown() {
+			return e.TemplateExpr.Value(ctx)
+		}
+		switch value.Type() {
+		case cty.String:
+			text = append(text, value.AsString()...)
+		case cty.Number:
+			text = value.AsBigFloat().Append(text, 'f', -1)
+		default:
+			return e.TemplateExpr.Value(ctx)
+		}
+	}
+	return cty.StringVal(string(text)), nil
+}
