@@ -27,7 +27,7 @@ func readBody(resp *http.Response) []byte {
 	defer excerptBuffers.Put(buf)
 	n, err := io.ReadFull(resp.Body, buf[:])
 	if err == nil {
-		_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, MaxBody-MaxExcerpt))
+		_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, MaxBody-MaxExcerpt+1)) // 1: to see the end
 	}
 	if coding := resp.Header.Get("Content-Encoding"); coding != "" && coding != "identity" {
 		return nil // not text, though nobody asked for it
