@@ -1,28 +1,32 @@
 package outbox
 
-import "time"
+import (
+	"bytes"
+	"time"
+)
 
 // parseTimestamp reads a timestamp as Postgres writes it in ISO style, with or without an
 // offset: 2026-11-24 05:28:00.123456+05:30. Without, it is in UTC, as walpost's sessions
 // are. Where there is no time that JSON could carry, problem says why.
 func parseTimestamp(text []byte) (at time.Time, problem string) {
-	const unreadable = "is not a timestamp"
+	const (
+		unreadable = "is not a timestamp"
+		tooEarly   = "is before our era"
+		tooLate    = "is after the year 9999"
+	)
 	switch {
 	case text == nil:
 		return time.Time{}, "is NULL"
 	case string(text) == "infinity" || string(text) == "-infinity":
 		return time.Time{}, "is infinite"
-	case len(text) > 3 && string(text[len(text)-3:]) == " BC":
-		return time.Time{}, "is before our era"
+	case bytes.HasSuffix(text, []byte(" BC")):
+		return time.Time{}, tooEarly
+	}
+	if digits := bytes.IndexByte(text, '-'); digits == 5 || digits == 6 { // Postgres ends in 294276
+		return time.Time{}, tooLate
 	}
 	s := scanner{text: text}
 	year := s.number(4)
-	if s.next() != '-' {
-		if isDigit(s.next()) {
-			return time.Time{}, "is after the year 9999"
-		}
-		return time.Time{}, unreadable
-	}
 	s.expect('-')
 	month := s.number(2)
 	s.expect('-')
@@ -35,14 +39,20 @@ func parseTimestamp(text []byte) (at time.Time, problem string) {
 	second := s.number(2)
 	nanosecond := s.fraction()
 	offset := s.offset()
-	if s.failed || len(s.text) != 0 || month < 1 || month > 12 || day < 1 || hour > 23 || minute > 59 || second > 59 {
-		return time.Time{}, unreadable
-	}
 	at = time.Date(year, time.Month(month), day, hour, minute, second, nanosecond, time.UTC)
-	if at.Day() != day { // time.Date makes 3 March of 31 February
+	// time.Date makes 3 March of 31 February.
+	normal := at.Month() == time.Month(month) && at.Day() == day && hour < 24 && minute < 60 && second < 60
+	if s.failed || len(s.text) != 0 || !normal {
 		return time.Time{}, unreadable
 	}
-	return at.Add(-offset), ""
+	at = at.Add(-offset)
+	switch {
+	case at.Year() < 1:
+		return time.Time{}, tooEarly
+	case at.Year() > 9999:
+		return time.Time{}, tooLate
+	}
+	return at, ""
 }
 
 // scanner reads a timestamp from left to right; failed sticks.
@@ -60,7 +70,7 @@ func (s *scanner) next() byte {
 }
 
 func (s *scanner) accept(c byte) bool {
-	if s.next() != c || len(s.text) == 0 {
+	if s.next() != c {
 		return false
 	}
 	s.text = s.text[1:]
@@ -93,7 +103,8 @@ func (s *scanner) fraction() int {
 	if !s.accept('.') {
 		return 0
 	}
-	n, scale := 0, int(time.Second)
+	scale := int(time.Second) / 10
+	n := s.number(1) * scale
 	for isDigit(s.next()) && scale > 1 {
 		scale /= 10
 		n += s.number(1) * scale
