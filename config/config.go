@@ -8,6 +8,8 @@
 package config
 
 import (
+	"fmt"
+
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty/function"
 )
@@ -46,6 +48,14 @@ const (
 	// PackNone has nothing: only the topics that the configuration declares.
 	PackNone = "none"
 )
+
+// Format writes what the configuration has, for every verb. Fields are not written:
+// with a verb that doesn't fit, fmt prints what pointers lead to without asking
+// a Secret's methods.
+func (c Config) Format(f fmt.State, _ rune) {
+	// fmt keeps the first write error itself.
+	_, _ = fmt.Fprintf(f, "configuration of %d webhooks, %d rules and %d topics", len(c.Webhooks), len(c.Rules), len(c.Topics))
+}
 
 // Topic returns the topic of that name, or nil.
 func (c *Config) Topic(name string) *Topic {

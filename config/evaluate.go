@@ -81,7 +81,10 @@ func (l *loader) evaluate(expr hclsyntax.Expression, s scope) (value cty.Value, 
 // mayQuote reports whether HCL's message may have a value in it.
 func mayQuote(d *hcl.Diagnostic) bool {
 	call, isCall := d.Extra.(hclsyntax.FunctionCallDiagExtra)
-	return isCall && call.FunctionCallError() != nil || d.Summary == "Duplicate object key"
+	if isCall && call.FunctionCallError() != nil {
+		return call.CalledFunctionName() != "env" && call.CalledFunctionName() != "file"
+	}
+	return d.Summary == "Duplicate object key"
 }
 
 // inspector walks an expression, reads what env() and file() name, and reports
@@ -262,7 +265,7 @@ func (l *loader) refuseSecret(value cty.Value, at hcl.Range, what string) bool {
 		return true
 	}
 	l.fail(at, "Secret where none may go",
-		"What env() and file() give is secret, and %s is shown in logs and on the dashboard. Write the value itself. "+
+		"What env() and file() give is secret, and %s is not kept secret. Write the value itself. "+
 			"Secrets may go into database.url, database.replication_url, admin.token, sign.secret, sign.previous and a webhook's url, headers, body and body_params.", what)
 	return false
 }

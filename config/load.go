@@ -188,10 +188,18 @@ func (l *loader) parse(name string, src []byte) {
 	}
 }
 
-// sortBody files the top level of one source. A block with a syntax error within
-// is left out: what the parser could salvage of it would only give false problems.
+// sortBody files the top level of one source. What has a syntax error within is left
+// out: what the parser could salvage of it would only give false problems.
 func (l *loader) sortBody(body *hclsyntax.Body, syntax hcl.Diagnostics) {
+	broken := func(at hcl.Range) bool {
+		return slices.ContainsFunc(syntax, func(d *hcl.Diagnostic) bool {
+			return d.Subject != nil && d.Subject.Overlaps(at)
+		})
+	}
 	for _, attr := range attributesOf(body) {
+		if broken(attr.SrcRange) {
+			continue
+		}
 		if attr.Name == "rules" {
 			l.rules = append(l.rules, attr)
 			continue
@@ -199,9 +207,7 @@ func (l *loader) sortBody(body *hclsyntax.Body, syntax hcl.Diagnostics) {
 		l.unsupportedAttribute(attr, topLevel)
 	}
 	for _, block := range body.Blocks {
-		if slices.ContainsFunc(syntax, func(d *hcl.Diagnostic) bool {
-			return d.Subject != nil && d.Subject.Overlaps(block.Range())
-		}) {
+		if broken(block.Range()) {
 			continue
 		}
 		if _, known := shapes[block.Type]; !known {

@@ -9,9 +9,9 @@ import (
 // Rule maps events to a topic and shapes their data.
 type Rule struct {
 	Name  string
-	When  hcl.Expression // a bool; nil: always
+	When  hcl.Expression `json:"-"` // a bool; nil: always
 	Topic string
-	Data  hcl.Expression // an object; nil: event.payload
+	Data  hcl.Expression `json:"-"` // an object; nil: event.payload
 
 	DeclRange hcl.Range
 }

@@ -13,16 +13,16 @@ import (
 
 // Webhook says which topics go to which URL, and how.
 type Webhook struct {
-	Name   string   // the block's label
-	Title  string   // the `name` argument; by default Name
-	Topics []string // names and globs, see MatchTopic
-	When   hcl.Expression
+	Name   string         // the block's label
+	Title  string         // the `name` argument; by default Name
+	Topics []string       // names and globs, see MatchTopic
+	When   hcl.Expression `json:"-"` // a bool; nil: always
 
 	Method     string         // GET, HEAD, POST, PUT, PATCH or DELETE; default POST
-	URL        hcl.Expression // a string whose scheme and host no event decides
+	URL        hcl.Expression `json:"-"` // a string whose scheme and host no event decides
 	Headers    []Param        // source order, those of `defaults` first; null: left out
 	BodyParams []Param        // source order
-	Body       hcl.Expression // nil: by Envelope
+	Body       hcl.Expression `json:"-"` // nil: by Envelope
 	Envelope   Envelope
 
 	Timeout   time.Duration   // of an attempt; default 10 s
@@ -38,10 +38,16 @@ type Webhook struct {
 	DeclRange hcl.Range
 }
 
+// Format writes the webhook's name, for every verb; see Config.Format for why.
+func (w Webhook) Format(f fmt.State, _ rune) {
+	// fmt keeps the first write error itself.
+	_, _ = fmt.Fprintf(f, "webhook %q", w.Name)
+}
+
 // Param is a named expression: a header or a body parameter.
 type Param struct {
 	Name  string
-	Value hcl.Expression
+	Value hcl.Expression `json:"-"`
 }
 
 // Sign holds the secrets of Standard Webhooks signatures, as "whsec_" and base64

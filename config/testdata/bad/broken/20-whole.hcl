@@ -1,0 +1,5 @@
+webhook "crm" {
+  topics  = ["order.paid"]
+  url     = "https://crm.example/"
+  timeout = "1 fortnight" # want "Invalid \"timeout\""
+}

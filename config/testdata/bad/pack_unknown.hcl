@@ -1,0 +1,1 @@
+rules = "gits" # want "Invalid \"rules\".*Did you mean \"gist\"\?"

@@ -1,0 +1,56 @@
+outbox {
+  slot        = env("TOKEN")  # want "Secret where none may go.*slot is not kept secret"
+  max_payload = env("TOKEN")  # want "Secret where none may go"
+}
+
+ledger {
+  record    = env("TOKEN")    # want "Secret where none may go"
+  retention = file("secret")  # want "Secret where none may go"
+}
+
+rule "vip" {
+  when  = event.type == env("TOKEN")          # want "Secret where none may go.*a condition"
+  topic = "lead.created"
+  data  = { token = "x-${env("TOKEN")}" }     # want "Secret where none may go.*a rule's data"
+}
+
+webhook "crm" {
+  name        = upper(env("TOKEN"))           # want "Secret where none may go"
+  topics      = ["*"]
+  when        = event.id != sha256(env("TOKEN")) # want "Secret where none may go"
+  enabled     = env("TOKEN") == "x"           # want "Secret where none may go"
+  concurrency = length(env("TOKEN"))          # want "Secret where none may go"
+  retry       = [env("TOKEN")]                # want "Secret where none may go"
+  success     = split(",", env("TOKEN"))      # want "Secret where none may go"
+  url         = "https://crm.example/"
+  headers     = { (env("TOKEN")) = "x" }      # want "Computed name"
+  body_params = { a = { for k in [1] : env("TOKEN") => k } } # want "Secret as a name"
+
+  sign {
+    secret   = env("TOKEN")                   # want "Invalid signing secret in \"secret\".*whsec_.*openssl rand"
+    previous = file("secret")                 # want "Invalid signing secret in \"previous\".*trimspace"
+  }
+}
+
+webhook "short" {
+  topics  = ["*"]
+  url     = "https://crm.example/"
+  headers = { X-Key = env("MULTILINE") }      # want "Invalid header value.*line breaks"
+  body = [
+    parseint(env("TOKEN"), 10),               # want "Invalid function argument.*not shown"
+    { for k in [env("TOKEN"), env("TOKEN")] : k => 1 }, # want "Duplicate object key.*not shown"
+    env("TOKEN") + 1,                         # want "Invalid operand"
+  ]
+
+  sign {
+    secret = "whsec_c2hvcnQ=" # want "Invalid signing secret.*5 bytes"
+  }
+}
+
+webhook "no_secret" {
+  topics = ["*"]
+  url    = "https://crm.example/"
+
+  sign { # want "Missing argument \"secret\""
+  }
+}

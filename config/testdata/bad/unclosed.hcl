@@ -1,0 +1,4 @@
+webhook "crm" {
+  topics = ["lead.created"
+  url    = "https://crm.example/leads" # want "Missing item separator"
+}

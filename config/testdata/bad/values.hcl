@@ -1,0 +1,51 @@
+ledger {
+  record    = "everything" # want "Invalid \"record\".*\"failures\" or \"all\""
+  retention = "7 weeks"    # want "Invalid \"retention\".*no unit"
+}
+
+outbox {
+  table       = "a.b.c"     # want "Invalid \"table\""
+  publication = "my pub"    # want "Invalid \"publication\""
+  max_payload = "16 megs"   # want "Invalid \"max_payload\".*\"16MiB\".*no unit"
+
+  columns {
+    id      = ""            # want "Invalid \"id\".*column's name"
+    payload = "-"           # want "Only headers and created_at may be \"-\""
+    headers = 7             # want "Invalid \"headers\".*not a number"
+  }
+}
+
+egress {
+  allow = ["10.0.0.0/8", "intranet", "10.0.0.0/99"] # want "Invalid network" "Invalid network"
+  deny  = "10.0.0.0/8"                              # want "Invalid \"deny\".*a list of networks"
+}
+
+admin {
+  listen = "8710" # want "Invalid \"listen\".*127.0.0.1:8710"
+}
+
+defaults {
+  method      = "post"                # want "Invalid \"method\".*Did you mean \"POST\"\?"
+  envelope    = raw                   # want "Invalid \"envelope\".*Write it in quotes: envelope = \"raw\""
+  timeout     = 10                    # want "a duration in quotes, such as \"10s\".*not a number"
+  retry       = ["5m", "1", "0s", 3]  # want "the unit is missing" "a duration from 1s to 30d" "not a number"
+  success     = [200, 410, 99, "x"]   # want "410 has its own meaning" "from 100 to 599" "not a string"
+  permanent   = [400, 200]            # want "Status both good and bad.*200"
+  enabled     = "yes"                 # want "true or false, without quotes, not a string"
+  concurrency = 0                     # want "a whole number from 1 to 1000"
+  queue       = 1.5                   # want "a whole number from 1 to 1000000"
+}
+
+topic "invoice.paid" {
+  title       = true                  # want "Invalid \"title\".*not true or false"
+  event_types = ["invoice.paid", ""]  # want "Empty event type"
+}
+
+webhook "crm" {
+  name    = null                      # want "No value for \"name\""
+  topics  = ["invoice.*"]
+  url     = "https://crm.example/"
+  timeout = "10m"                     # want "a duration from 1ms to 5m"
+  success = []                        # want "Empty \"success\""
+  retry   = { a = 1 }                 # want "a list of durations.*not an object"
+}

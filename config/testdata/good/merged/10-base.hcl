@@ -1,0 +1,10 @@
+rules = "none"
+
+database {
+  url = "host=localhost dbname=app"
+}
+
+webhook "first" {
+  topics = ["*"]
+  url    = "https://a.example/"
+}

@@ -1,0 +1,4 @@
+webhook "second" {
+  topics = ["invoice.*"]
+  url    = "https://b.example/"
+}
