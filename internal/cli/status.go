@@ -1,0 +1,156 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/walpost/walpost/config"
+	"github.com/walpost/walpost/internal/admin"
+	"github.com/walpost/walpost/internal/ledger"
+)
+
+func (a *app) statusCommand() *cobra.Command {
+	var out output
+	var exitCode bool
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Show slot, checkpoint, counters and webhooks",
+		Long: `Show the replication slot, the checkpoint, the counters, each webhook with what it
+is owed, and what needs attention. Asks the database, so it works while the daemon
+is down; counters are as of the checkpoint.`,
+		Example: `  walpost status
+  walpost status --exit-code || echo look!
+  walpost status -o json | jq .webhooks`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.withLedger(cmd.Context(), func(ctx context.Context, cfg *config.Config, book *ledger.Ledger) error {
+				report, err := readReport(ctx, book, cfg)
+				if err != nil {
+					return err
+				}
+				if err := out.write(a.Stdout, report, func() string { return statusText(report) }); err != nil {
+					return err
+				}
+				if exitCode && len(report.Attention) > 0 {
+					return &failure{code: exitCheck}
+				}
+				return nil
+			})
+		},
+	}
+	out.addTo(cmd)
+	cmd.Flags().BoolVar(&exitCode, "exit-code", false, "exit with 4 if something needs attention")
+	return cmd
+}
+
+// withLedger runs a command on the ledger of the configured database.
+func (a *app) withLedger(ctx context.Context, command func(context.Context, *config.Config, *ledger.Ledger) error) error {
+	cfg, err := a.load()
+	if err != nil {
+		return err
+	}
+	book, err := ledger.Open(ctx, ledger.Options{ConnString: cfg.Database.URL.Reveal()})
+	if err != nil {
+		return err
+	}
+	defer book.Close()
+	return command(ctx, cfg, book)
+}
+
+// readReport is all that the ledger and the configuration know.
+func readReport(ctx context.Context, book *ledger.Ledger, cfg *config.Config) (admin.Report, error) {
+	s, err := book.Status(ctx, cfg.Outbox.Slot)
+	if err != nil {
+		return admin.Report{}, err
+	}
+	webhooks := make([]admin.Webhook, len(cfg.Webhooks))
+	for i, w := range cfg.Webhooks {
+		webhooks[i] = admin.Webhook{Name: w.Name, Enabled: w.Enabled}
+	}
+	return admin.NewReport(cfg.Outbox.Slot, webhooks, s), nil
+}
+
+// statusText is the report for people.
+func statusText(r admin.Report) string {
+	var b strings.Builder
+	facts := newFacts()
+	fact := func(name, format string, args ...any) { facts.add(name, fmt.Sprintf(format, args...)) }
+	fact("slot", "%s", slotText(r.Slot))
+	if r.Checkpoint == nil {
+		fact("checkpoint", "none: walpost has not run yet")
+	} else {
+		fact("checkpoint", "%s, %s ago", r.Checkpoint.LSN, age(seconds(r.Checkpoint.AgeSeconds)))
+		c := r.Counters
+		fact("events", "%d: %d unrouted, %d quarantined", c.Events, c.Unrouted, c.Quarantined)
+		fact("deliveries", "%d delivered, %d retried, %d failed, %d parked", c.Delivered, c.Retried, c.Failed, c.Parked)
+	}
+	b.WriteString(facts.String())
+
+	b.WriteString("\n")
+	webhooks := newTable("WEBHOOK", "STATE", ">OWED", "DUE", ">FAILED", ">PARKED", "")
+	for _, w := range r.Webhooks {
+		webhooks.add(w.Name, string(w.State), number(w.Owed), due(w, r.At), number(w.Failed), number(w.Parked), why(w))
+	}
+	b.WriteString(webhooks.String())
+
+	if len(r.Attention) == 0 {
+		b.WriteString("\nNothing needs attention.\n")
+		return b.String()
+	}
+	b.WriteString("\nNeeds attention:\n")
+	for _, sentence := range r.Attention {
+		b.WriteString("  - " + indent(sentence, 4) + "\n")
+	}
+	return b.String()
+}
+
+func slotText(s admin.SlotReport) string {
+	if !s.Exists {
+		return s.Name + ", does not exist"
+	}
+	active := "nobody reads it"
+	if s.Active {
+		active = "active"
+	}
+	return fmt.Sprintf("%s, %s, confirmed %s, %s behind, retains %s of WAL (%s)",
+		s.Name, active, s.ConfirmedLSN, bytes(s.LagBytes), bytes(s.RetainedBytes), s.WALStatus)
+}
+
+// due says when the next attempt is due.
+func due(w admin.WebhookReport, now time.Time) string {
+	switch {
+	case w.Owed == 0:
+		return "-"
+	case !w.Due.After(now):
+		return "now"
+	default:
+		return "in " + age(w.Due.Sub(now))
+	}
+}
+
+// why says who disabled a webhook.
+func why(w admin.WebhookReport) string {
+	if w.Disabled == nil {
+		return ""
+	}
+	s := "by " + w.Disabled.By + " at " + moment(w.Disabled.At)
+	if w.Disabled.Why != "" {
+		s += ": " + w.Disabled.Why
+	}
+	return s
+}
+
+// number shows what is zero as less than what isn't.
+func number(n int64) string {
+	if n == 0 {
+		return "-"
+	}
+	return strconv.FormatInt(n, 10)
+}
+
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
