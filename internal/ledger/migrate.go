@@ -104,10 +104,12 @@ type rowQuerier interface {
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 }
 
-// schemaVersion is 0 where there is no schema yet.
+// schemaVersion is 0 where there is no schema yet. It asks the catalog by a query: to_regclass answers from the session's
+// cache, which may not have heard of what was committed while we waited for the lock.
 func schemaVersion(ctx context.Context, db rowQuerier) (version int, err error) {
 	var exists bool
-	err = db.QueryRow(ctx, "select to_regclass('walpost.migration') is not null").Scan(&exists)
+	err = db.QueryRow(ctx,
+		"select exists (select from pg_tables where schemaname = 'walpost' and tablename = 'migration')").Scan(&exists)
 	if err != nil || !exists {
 		return 0, err
 	}

@@ -161,7 +161,7 @@ create table walpost.quarantine (
 );
 create index quarantine_requested on walpost.quarantine (replay_requested_at)
     where replay_requested_at is not null and resolved_at is null;
-create index quarantine_open on walpost.quarantine (at, id) where resolved_at is null;
+create index quarantine_open on walpost.quarantine (id) where resolved_at is null;
 comment on table walpost.quarantine is 'Events that are no good rows, or that a rule could not be evaluated on. Kept until replayed or pruned once resolved.';
 comment on column walpost.quarantine.rule is 'The rule that failed; empty if the row itself is bad.';
 comment on column walpost.quarantine.replay_requested_at is 'Set by walpost replay: the daemon routes the event again.';
@@ -235,3 +235,5 @@ left join walpost.webhook w on w.name = d.webhook
 where d.state in ('pending', 'retrying', 'parked', 'failed')
 group by d.webhook, w.name;
 comment on view walpost.failing is 'Webhooks that owe or failed deliveries: how many, since when, and what went wrong last.';
+
+select walpost.roll_attempts(interval '7 days', 3);

@@ -1,0 +1,66 @@
+package ledger
+
+import (
+	"context"
+	_ "embed" // statements
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+var (
+	//go:embed sql/incident_insert.sql
+	incidentInsertSQL string
+	//go:embed sql/incident_resolve.sql
+	incidentResolveSQL string
+	//go:embed sql/incidents.sql
+	incidentsSQL string
+)
+
+// Incident is something that happened to the stream itself: a slot lost, a gap, a recovery.
+type Incident struct {
+	ID         int64     `json:"id"`
+	Kind       string    `json:"kind"`
+	At         time.Time `json:"at"`                 // set by the database
+	LSNFrom    uint64    `json:"lsn_from,omitempty"` // 0: unknown
+	LSNTo      uint64    `json:"lsn_to,omitempty"`
+	Detail     string    `json:"detail"`
+	ResolvedAt time.Time `json:"resolved_at,omitzero"` // zero: open
+}
+
+// RecordIncident records a new incident, of which Kind, LSNFrom, LSNTo and Detail count, and gives its number.
+func (l *Ledger) RecordIncident(ctx context.Context, i Incident) (id int64, err error) {
+	err = l.pool.QueryRow(ctx, incidentInsertSQL, i.Kind, lsn(i.LSNFrom).String(), lsn(i.LSNTo).String(),
+		clean(i.Detail, maxDiagnostic)).Scan(&id)
+	if err != nil {
+		return 0, fmt.Errorf("record incident %s: %w", i.Kind, err)
+	}
+	return id, nil
+}
+
+// ResolveIncident ends an incident. Ending it twice is no error.
+func (l *Ledger) ResolveIncident(ctx context.Context, id int64) error {
+	if _, err := l.pool.Exec(ctx, incidentResolveSQL, id); err != nil {
+		return fmt.Errorf("resolve incident %d: %w", id, err)
+	}
+	return nil
+}
+
+// Incidents lists incidents, newest first: all, or those that are open. A limit of 0 is 100.
+func (l *Ledger) Incidents(ctx context.Context, open bool, limit int) ([]Incident, error) {
+	rows, _ := l.pool.Query(ctx, incidentsSQL, open, (&Filter{Limit: limit}).limit())
+	incidents, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Incident, error) {
+		var i Incident
+		var from, to lsn
+		var resolved *time.Time
+		err := row.Scan(&i.ID, &i.Kind, &i.At, &from, &to, &i.Detail, &resolved)
+		i.At, i.ResolvedAt = i.At.UTC(), timeOf(resolved)
+		i.LSNFrom, i.LSNTo = uint64(from), uint64(to)
+		return i, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list incidents: %w", err)
+	}
+	return incidents, nil
+}

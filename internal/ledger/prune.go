@@ -1,0 +1,119 @@
+package ledger
+
+import (
+	"context"
+	_ "embed" // statements
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+var (
+	//go:embed sql/prune_deliveries.sql
+	pruneDeliveriesSQL string
+	//go:embed sql/prune_quarantine.sql
+	pruneQuarantineSQL string
+	//go:embed sql/prune_events.sql
+	pruneEventsSQL string
+	//go:embed sql/prune_attempts.sql
+	pruneAttemptsSQL string
+	//go:embed sql/roll_attempts.sql
+	rollAttemptsSQL string
+)
+
+// Pruned counts what Prune deleted.
+type Pruned struct {
+	Deliveries, Quarantined, Events int64
+	Attempts                        int64 // rows outside of the daily partitions
+	Partitions                      int   // days of the attempt log
+}
+
+const (
+	minRetention     = time.Hour // shorter would delete what is being looked at
+	partitionsAhead  = 3         // days, so that an outage of pruning over a weekend does no harm
+	pruneLockTimeout = "500ms"   // others wait behind a lock that is waited for
+)
+
+// Prune deletes what is finished for longer than retention (an hour at least) and events that nothing refers to any more, in
+// short transactions, and rolls the partitions of the attempt log, whose days are dropped whole. It is to be called at the
+// start and every hour. Several daemons may prune at once. After an error the rest is pruned all the same.
+func (l *Ledger) Prune(ctx context.Context, retention time.Duration) (Pruned, error) {
+	retention = max(retention, minRetention)
+	var p Pruned
+	err := errors.Join(
+		l.rollAttempts(ctx, retention, &p),
+		l.pruneAttempts(ctx, retention, &p),
+		l.pruneReferring(ctx, pruneDeliveriesSQL, retention, &p.Deliveries, &p.Events),
+		l.pruneReferring(ctx, pruneQuarantineSQL, retention, &p.Quarantined, &p.Events),
+	)
+	if err != nil {
+		return p, fmt.Errorf("prune the ledger: %w", err)
+	}
+	return p, nil
+}
+
+func (l *Ledger) rollAttempts(ctx context.Context, retention time.Duration, p *Pruned) error {
+	err := l.briefly(ctx, func(tx pgx.Tx) error {
+		return tx.QueryRow(ctx, rollAttemptsSQL, retention, partitionsAhead).Scan(&p.Partitions)
+	})
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) && pg.Code == "42501" { // insufficient_privilege: all days lie in the default partition then
+		l.options.Logger.Info().Str("try", "grant execute on function walpost.roll_attempts(interval, int)").
+			Msg("attempt log can't be partitioned by day without a grant")
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("roll attempt partitions: %w", err)
+	}
+	return nil
+}
+
+func (l *Ledger) pruneAttempts(ctx context.Context, retention time.Duration, p *Pruned) error {
+	for {
+		tag, err := l.pool.Exec(ctx, pruneAttemptsSQL, retention, chunk)
+		if err != nil {
+			return fmt.Errorf("delete attempts: %w", err)
+		}
+		p.Attempts += tag.RowsAffected()
+		if tag.RowsAffected() < chunk {
+			return nil
+		}
+	}
+}
+
+// pruneReferring deletes rows that refer to events, and with each chunk the events that only these referred to.
+func (l *Ledger) pruneReferring(ctx context.Context, sql string, retention time.Duration, rows, events *int64) error {
+	for {
+		var referred []string
+		err := l.briefly(ctx, func(tx pgx.Tx) error {
+			found, _ := tx.Query(ctx, sql, retention, chunk)
+			var err error
+			if referred, err = pgx.CollectRows(found, pgx.RowTo[string]); err != nil || len(referred) == 0 {
+				return err
+			}
+			tag, err := tx.Exec(ctx, pruneEventsSQL, referred)
+			*events += tag.RowsAffected()
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("delete what is over: %w", err)
+		}
+		*rows += int64(len(referred))
+		if len(referred) < chunk {
+			return nil
+		}
+	}
+}
+
+// briefly runs f in a transaction that gives up rather than wait for locks.
+func (l *Ledger) briefly(ctx context.Context, f func(pgx.Tx) error) error {
+	return pgx.BeginFunc(ctx, l.pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, "set local lock_timeout = '"+pruneLockTimeout+"'"); err != nil {
+			return err
+		}
+		return f(tx)
+	})
+}

@@ -1,0 +1,16 @@
+-- Deletes finished deliveries that are old, a chunk at a time; gives their events. Index: delivery_finished.
+with old as (
+    select d.id
+    from walpost.delivery d
+    where d.finished_at < walpost.now() - $1::interval
+        and not exists (
+            -- Stays until its event may go too: nobody would look at the event again.
+            select from walpost.event e where e.id = d.event_id and e.recorded_at > walpost.now() - interval '5 minutes'
+        )
+    order by d.finished_at
+    limit $2
+    for update skip locked
+)
+delete from walpost.delivery d
+where d.id = any (array(select id from old))
+returning d.event_id
