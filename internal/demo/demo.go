@@ -76,16 +76,16 @@ type demo struct {
 }
 
 func (d *demo) introduce() {
-	d.screen.line(cell{"walpost demo", bold}, cell{text: " " + d.options.Version})
+	d.screen.say("%s %s", d.screen.styled(cell{"walpost demo", bold}), d.options.Version)
 	d.screen.say("A Postgres, an application and five webhook endpoints on this machine, gone when the demo ends.")
 	d.screen.title("walpost.hcl")
 	d.screen.source(configuration)
-	d.screen.line()
+	d.screen.title("Start")
 }
 
 // run starts Postgres and the application's tables, and goes on with what needs them.
 func (d *demo) run(ctx context.Context) (err error) {
-	progress := zerolog.New(d.screen.logWriter()).With().Timestamp().Logger()
+	progress := zerolog.New(d.screen.logWriter()) // a download takes a while
 	if d.database, err = startDatabase(ctx, progress); err != nil {
 		return err
 	}

@@ -26,7 +26,7 @@ webhook "crm" {
   body = {
     LastName = event.data.contact.name
     Email    = event.data.contact.email
-    Company  = coalesce(event.data.contact.custom_properties.company, "unknown")
+    Company  = event.data.contact.custom_properties.company
     Reason   = event.topic
   }
 
@@ -41,16 +41,16 @@ webhook "slow" {
   url    = "${env("RECEIVER_URL")}/slow"
 }
 
-# This endpoint answers 500 at first, so walpost tries again: here after 2 s, 4 s and 8 s so that
-# you can watch it; without this line after 5 minutes, 1 hour and 3 hours.
+# This endpoint answers 500 at first, so walpost tries again: here after 2 s,
+# 4 s and 8 s so that you can watch it; by default after 5 min, 1 h and 3 h.
 webhook "flaky" {
   topics = ["contact.tagged", "contact.untagged", "contact.*_updated"]
   url    = "${env("RECEIVER_URL")}/flaky"
-  retry  = ["2s", "4s", "8s"]
+  retry  = ["2s", "4s", "8s"] # default: ["5m", "1h", "3h"]
 }
 
-# This endpoint answers 410 Gone, which disables the webhook for good: what it would have got is
-# parked in the ledger until somebody enables it again.
+# This endpoint answers 410 Gone, which disables the webhook for good: what it
+# would have got is parked in the ledger until somebody enables it again.
 webhook "gone" {
   topics = ["meeting.*"]
   url    = "${env("RECEIVER_URL")}/gone"

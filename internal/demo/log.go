@@ -58,12 +58,13 @@ func (j *journal) tail(out *screen) {
 	}
 }
 
-// logWriter shows log lines in a compact form, from level info up.
+// logWriter shows log lines from level info up, without what nobody needs on a screen.
 func (s *screen) logWriter() zerolog.LevelWriter {
 	console := zerolog.ConsoleWriter{
-		Out: writerFunc(func(p []byte) { s.line(cell{strings.TrimRight(string(p), "\n"), dim}) }),
-		// The line has a style of its own.
-		NoColor: true, TimeFormat: "15:04:05",
+		Out:           writerFunc(func(p []byte) { s.say("%s", s.styled(cell{strings.TrimSpace(string(p)), dim})) }),
+		NoColor:       true, // the line has a style of its own
+		PartsOrder:    []string{zerolog.LevelFieldName, zerolog.MessageFieldName},
+		FieldsExclude: []string{"dir"},
 	}
 	return &zerolog.FilteredLevelWriter{Writer: zerolog.LevelWriterAdapter{Writer: console}, Level: zerolog.InfoLevel}
 }

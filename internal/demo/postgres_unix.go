@@ -4,10 +4,12 @@ package demo
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
 
 	"github.com/rs/zerolog"
 
+	"github.com/walpost/walpost/cdc"
 	"github.com/walpost/walpost/internal/pgembed"
 )
 
@@ -20,9 +22,14 @@ type database struct {
 	stop func(context.Context) error
 }
 
-// startDatabase runs a throw-away Postgres. A *pgembed.SetupError says what to install.
+// startDatabase runs a throw-away Postgres. Where none can run, the error is a *cdc.SetupError that says what to
+// install.
 func startDatabase(ctx context.Context, log zerolog.Logger) (*database, error) {
 	server, err := pgembed.Start(ctx, pgembed.Options{Logger: log})
+	var setup *pgembed.SetupError
+	if errors.As(err, &setup) {
+		return nil, &cdc.SetupError{Problem: setup.Problem, Fix: setup.Fix, Err: setup.Err}
+	}
 	if err != nil {
 		return nil, err
 	}

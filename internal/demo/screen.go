@@ -46,11 +46,7 @@ func (s *screen) line(cells ...cell) {
 			c.text = cut(c.text, left)
 			left -= utf8.RuneCountInString(c.text)
 		}
-		if s.color && c.style != plain && c.text != "" {
-			fmt.Fprintf(&b, "\x1b[%sm%s\x1b[0m", c.style, c.text)
-			continue
-		}
-		b.WriteString(c.text)
+		b.WriteString(s.styled(c))
 	}
 	s.write(strings.TrimRight(b.String(), " ") + "\n")
 }
@@ -66,13 +62,18 @@ func cut(text string, n int) string {
 	return string([]rune(text)[:n-1]) + "…"
 }
 
-// say writes a sentence.
-func (s *screen) say(format string, args ...any) { s.line(cell{text: fmt.Sprintf(format, args...)}) }
+// say writes text, which a narrow terminal may wrap.
+func (s *screen) say(format string, args ...any) { s.write(fmt.Sprintf(format, args...) + "\n") }
 
 // title writes a heading with an empty line before it.
-func (s *screen) title(text string) {
-	s.line()
-	s.line(cell{text, bold})
+func (s *screen) title(text string) { s.say("\n%s", s.styled(cell{text, bold})) }
+
+// styled gives the cell's text with its style.
+func (s *screen) styled(c cell) string {
+	if !s.color || c.style == plain || c.text == "" {
+		return c.text
+	}
+	return "\x1b[" + string(c.style) + "m" + c.text + "\x1b[0m"
 }
 
 // write sends text on. Nobody is left to be told if nobody reads: Out is where errors would be shown.
@@ -85,12 +86,11 @@ func (s *screen) write(text string) {
 // source shows a configuration, its comments dimmed.
 func (s *screen) source(text string) {
 	for line := range strings.Lines(text) {
-		line = strings.TrimRight(line, "\n")
-		code, comment := line, ""
-		if at := strings.IndexByte(line, '#'); at >= 0 {
-			code, comment = line[:at], line[at:]
+		code, comment := strings.TrimRight(line, "\n"), ""
+		if at := strings.IndexByte(code, '#'); at >= 0 {
+			code, comment = code[:at], code[at:]
 		}
-		s.line(cell{text: "  " + code}, cell{comment, dim})
+		s.say("  %s%s", code, s.styled(cell{comment, dim}))
 	}
 }
 
@@ -103,7 +103,8 @@ func (s *screen) liveHeader() {
 	s.line(cell{fmt.Sprintf("%-8s "+liveFormat, "time", "topic", "webhook", "#", "latency") + "answer", dim})
 }
 
-// arrival writes the live line of a request. The latency counts from the row's commit; then is what follows.
+// arrival writes the live line of a request that is being answered. The latency is from the row's commit to the
+// request; then is what follows.
 func (s *screen) arrival(a *arrival, committed time.Time, then string) {
 	latency := ""
 	if !committed.IsZero() {
@@ -117,7 +118,7 @@ func (s *screen) arrival(a *arrival, committed time.Time, then string) {
 		look = yellow
 	}
 	s.line(
-		cell{a.at.Format(time.TimeOnly) + " ", dim},
+		cell{a.at.Add(a.took).Format(time.TimeOnly) + " ", dim},
 		cell{text: fmt.Sprintf(liveFormat, a.topic, a.webhook, strconv.Itoa(a.attempt), latency)},
 		cell{strconv.Itoa(a.status) + " ", look},
 		cell{then, dim},

@@ -130,17 +130,17 @@ func (s *summary) show(out *screen, cfg *config.Config) {
 	}
 	out.show(webhooks)
 
-	out.line()
-	out.line(cell{text: fmt.Sprintf("committed rows: %d", s.committed)})
-	out.line(cell{fmt.Sprintf("rolled-back rows: %d, arrived: %d", s.rolledBack, s.invented), judge(s.invented == 0)})
-	out.line(cell{fmt.Sprintf("unaccounted: %d", len(s.lost)), judge(len(s.lost) == 0)})
+	out.say("\ncommitted rows: %d", s.committed)
+	out.say("rolled-back rows: %d, %s", s.rolledBack, out.styled(cell{fmt.Sprintf("arrived: %d", s.invented), judge(s.invented)}))
+	out.say("%s", out.styled(cell{fmt.Sprintf("unaccounted: %d", len(s.lost)), judge(len(s.lost))}))
 }
 
-func judge(good bool) style {
-	if good {
-		return green
+// judge is the style of a count that should be 0.
+func judge(bad int) style {
+	if bad > 0 {
+		return red
 	}
-	return red
+	return green
 }
 
 // problems says what keeps the demo from having shown what walpost promises; nil if nothing does.
