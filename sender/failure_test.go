@@ -81,7 +81,7 @@ func TestFailuresHaveTheirClass(t *testing.T) {
 	secure.StartTLS()
 	t.Cleanup(secure.Close)
 	plain := serve(t, answer(http.StatusOK))
-	e := open(t, Options{}, wiring{})
+	e := open(t, Options{}, wiring{resolver: nameServer(nowhere)})
 	denied := open(t, Options{Guard: NewGuard(nil, []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")})}, wiring{})
 	for _, tc := range []struct {
 		name    string
@@ -97,18 +97,24 @@ func TestFailuresHaveTheirClass(t *testing.T) {
 		{"closed within the headers", e, "http://" + script(t, answers("HTTP/1.1 200 OK\r\nA: b")), Retry, ClassReset, 0},
 		{"not HTTP", e, "http://" + script(t, answers("SSH-2.0-OpenSSH_9.9\r\n")), Retry, ClassProtocol, 0},
 		{"not a status", e, "http://" + script(t, answers("HTTP/1.1 abc OK\r\n\r\n")), Retry, ClassProtocol, 0},
-		{"megabyte header", e, "http://" + script(t, answers("HTTP/1.1 200 OK\r\nA: "+strings.Repeat("x", 1<<20)+"\r\n\r\n")),
-			Retry, ClassProtocol, 0},
-		{"megabyte of headers", e, "http://" + script(t, answers("HTTP/1.1 200 OK\r\n"+strings.Repeat("A: b\r\n", 200_000)+"\r\n")),
-			Retry, ClassProtocol, 0},
+		{
+			"megabyte header", e, "http://" + script(t, answers("HTTP/1.1 200 OK\r\nA: "+strings.Repeat("x", 1<<20)+"\r\n\r\n")),
+			Retry, ClassProtocol, 0,
+		},
+		{
+			"megabyte of headers", e, "http://" + script(t, answers("HTTP/1.1 200 OK\r\n"+strings.Repeat("A: b\r\n", 200_000)+"\r\n")),
+			Retry, ClassProtocol, 0,
+		},
 		{"no headers", e, "http://" + script(t, answers("HTTP/1.1 200 OK\r\n\r\n")), Delivered, ClassOK, 200},
-		{"switching protocols", e, "http://" + script(t, answers("HTTP/1.1 101 S\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n")),
-			Retry, ClassStatus, 101},
+		{
+			"switching protocols", e, "http://" + script(t, answers("HTTP/1.1 101 S\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n")),
+			Retry, ClassStatus, 101,
+		},
 		{"unknown authority", e, secure.URL, Retry, ClassTLS, 0},
 		{"TLS to a plain server", e, "https" + strings.TrimPrefix(plain.URL, "http"), Retry, ClassTLS, 0},
 		{"plain to a TLS server", e, "http" + strings.TrimPrefix(secure.URL, "https"), Retry, ClassStatus, 400},
 		{"garbage for TLS", e, "https://" + script(t, answers("garbage, not a handshake")), Retry, ClassTLS, 0},
-		{"no such host", e, "http://walpost.invalid/", Retry, ClassDNS, 0},
+		{"no such host", e, "http://nowhere.walpost.test./", Retry, ClassDNS, 0},
 		{"denied", denied, plain.URL, Rejected, ClassEgress, 0},
 		{"metadata", e, "http://169.254.169.254/latest/meta-data", Rejected, ClassEgress, 0},
 		{"mapped metadata", e, "http://[::ffff:169.254.169.254]/", Rejected, ClassEgress, 0},
@@ -136,8 +142,8 @@ func TestFailuresHaveTheirClass(t *testing.T) {
 
 func TestErrorsShowNoSecret(t *testing.T) {
 	t.Parallel()
-	e := open(t, Options{}, wiring{})
-	for _, base := range []string{unused(t), "http://walpost.invalid", "http://169.254.169.254"} {
+	e := open(t, Options{}, wiring{resolver: nameServer(nowhere)})
+	for _, base := range []string{unused(t), "http://nowhere.walpost.test.", "http://169.254.169.254"} {
 		url := strings.Replace(base, "http://", "http://me:hush1@", 1) + "/hush2?token=hush3#hush4"
 		o := e.Send(t.Context(), post(url))
 		if o.Err == nil {

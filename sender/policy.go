@@ -2,7 +2,6 @@ package sender
 
 import (
 	"context"
-	"math"
 	"net/http"
 	"slices"
 	"time"
@@ -62,10 +61,10 @@ func (p *Policy) CheckRetry(ctx context.Context, resp *http.Response, err error)
 }
 
 // Backoff is the wait after failed attempt attemptNum (from 0): the schedule's, or what a 429 or 503 asked for if that is
-// longer, kept within min and max. A client that must not sleep (ours) has a max of 0. Past the schedule its last
-// entry holds.
-func (p *Policy) Backoff(min, max time.Duration, attemptNum int, resp *http.Response) time.Duration {
-	return clamp(p.wait(attemptNum, retryAfter(resp, time.Now())), min, max)
+// longer, kept within least and most. A client that must not sleep (ours) has a most of 0. Past the schedule its
+// last entry holds.
+func (p *Policy) Backoff(least, most time.Duration, attemptNum int, resp *http.Response) time.Duration {
+	return clamp(p.wait(attemptNum, retryAfter(resp, time.Now())), least, most)
 }
 
 // Next says whether a delivery whose attempt (from 1) came to o is tried again, and after which delay from now. An
@@ -78,12 +77,13 @@ func (p *Policy) Next(attempt int, o Outcome) (delay time.Duration, again bool) 
 		if attempt > len(p.schedule) {
 			return 0, false
 		}
-		return clamp(p.wait(attempt-1, o.RetryAfter), 0, math.MaxInt64), true
+		return p.wait(attempt-1, o.RetryAfter), true
 	default:
 		return 0, false
 	}
 }
 
+// wait is what Backoff and Next agree on.
 func (p *Policy) wait(attemptNum int, asked time.Duration) time.Duration {
 	if len(p.schedule) == 0 {
 		return asked

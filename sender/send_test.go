@@ -27,14 +27,35 @@ func TestAnswersGiveTheirVerdict(t *testing.T) {
 		status   int
 		verdict  Verdict
 	}{
-		{plain, 200, Delivered}, {plain, 201, Delivered}, {plain, 202, Delivered}, {plain, 204, Delivered}, {plain, 299, Delivered},
-		{plain, 300, Retry}, {plain, 304, Retry}, {plain, 400, Retry}, {plain, 401, Retry}, {plain, 404, Retry},
-		{plain, 408, Retry}, {plain, 409, Retry}, {plain, 415, Retry}, {plain, 422, Retry}, {plain, 429, Retry},
+		{plain, 200, Delivered},
+		{plain, 201, Delivered},
+		{plain, 202, Delivered},
+		{plain, 204, Delivered},
+		{plain, 299, Delivered},
+		{plain, 300, Retry},
+		{plain, 304, Retry},
+		{plain, 400, Retry},
+		{plain, 401, Retry},
+		{plain, 404, Retry},
+		{plain, 408, Retry},
+		{plain, 409, Retry},
+		{plain, 415, Retry},
+		{plain, 422, Retry},
+		{plain, 429, Retry},
 		{plain, 410, Gone},
-		{plain, 500, Retry}, {plain, 501, Retry}, {plain, 502, Retry}, {plain, 503, Retry}, {plain, 504, Retry}, {plain, 599, Retry},
-		{special, 200, Delivered}, {special, 409, Delivered}, {special, 302, Delivered}, // success replaces 2xx …
-		{special, 204, Retry}, // … wholly
-		{special, 400, Rejected}, {special, 501, Rejected}, {special, 500, Retry},
+		{plain, 500, Retry},
+		{plain, 501, Retry},
+		{plain, 502, Retry},
+		{plain, 503, Retry},
+		{plain, 504, Retry},
+		{plain, 599, Retry},
+		{special, 200, Delivered},
+		{special, 409, Delivered},
+		{special, 302, Delivered}, // success replaces 2xx …
+		{special, 204, Retry},     // … wholly
+		{special, 400, Rejected},
+		{special, 501, Rejected},
+		{special, 500, Retry},
 		{special, 410, Gone}, // permanent does not take away what 410 means
 		{pardoned, 410, Delivered},
 	} {
@@ -261,12 +282,17 @@ func TestFailureClosesNoOtherConnection(t *testing.T) {
 func TestConnectionsNeverExceedConcurrency(t *testing.T) {
 	t.Parallel()
 	const limit = 4
-	var open1, most atomic.Int64
+	var mu sync.Mutex
+	var now, most int
+	count := func(by int) {
+		mu.Lock()
+		defer mu.Unlock()
+		now += by
+		most = max(most, now)
+	}
 	server := serve(t, func(http.ResponseWriter, *http.Request) {
-		n := open1.Add(1)
-		defer open1.Add(-1)
-		for seen := most.Load(); n > seen && !most.CompareAndSwap(seen, n); seen = most.Load() {
-		}
+		count(1)
+		defer count(-1)
 	})
 	var dials atomic.Int64
 	e := open(t, Options{Concurrency: limit}, wiring{dial: counted(&dials)})
@@ -279,8 +305,8 @@ func TestConnectionsNeverExceedConcurrency(t *testing.T) {
 		})
 	}
 	senders.Wait()
-	if most.Load() > limit || dials.Load() > limit {
-		t.Errorf("%d at once over %d connections, limit %d", most.Load(), dials.Load(), limit)
+	if most > limit || dials.Load() > limit {
+		t.Errorf("%d at once over %d connections, limit %d", most, dials.Load(), limit)
 	}
 }
 

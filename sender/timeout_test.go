@@ -146,6 +146,26 @@ func TestSlowBodyChangesNothing(t *testing.T) {
 	}
 }
 
+func TestSwitchedProtocolIsNotRead(t *testing.T) {
+	t.Parallel()
+	inBubble(t, Options{}, func(w http.ResponseWriter, _ *http.Request) {
+		conn, _, err := w.(http.Hijacker).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer func() { _ = conn.Close() }()
+		_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n")
+		_, _ = io.Copy(io.Discard, conn) // until the client closes it
+	}, func(t *testing.T, e *Endpoint) {
+		start := time.Now()
+		expect(t, e.Send(t.Context(), post("http://receiver.test/")), Retry, ClassStatus, 101)
+		if took := time.Since(start); took != 0 {
+			t.Errorf("waited %s for a body", took)
+		}
+	})
+}
+
 func TestShutdownInterrupts(t *testing.T) {
 	t.Parallel()
 	inBubble(t, Options{}, func(_ http.ResponseWriter, r *http.Request) {
@@ -264,6 +284,30 @@ func TestHangingEndpointsDelayNoOther(t *testing.T) {
 			if o.Duration != 0 {
 				t.Errorf("waited %s for other endpoints", o.Duration)
 			}
+		}
+	})
+}
+
+func TestIdleConnectionsAreClosed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		network, stop := serveMemory(answer(http.StatusOK))
+		defer stop()
+		dials := 0
+		e, err := newEndpoint(Options{}, wiring{dial: func(ctx context.Context, n, a string) (net.Conn, error) {
+			dials++
+			return network.dial(ctx, n, a)
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer e.Close()
+		for i, want := range []int{1, 1, 2} { // before the first, after 29 s, after 31 s
+			expect(t, e.Send(t.Context(), post("http://receiver.test/")), Delivered, ClassOK, 200)
+			if dials != want {
+				t.Errorf("send %d: %d connections so far, want %d", i+1, dials, want)
+			}
+			time.Sleep(idleTimeout + time.Duration(2*i-1)*time.Second)
 		}
 	})
 }

@@ -5,9 +5,11 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -21,6 +23,7 @@ const (
 	pingAfter      = 15 * time.Second // finds dead HTTP/2 connections, which would swallow every request
 	pingTimeout    = 5 * time.Second
 	connBufferSize = 4 << 10
+	copyBufferSize = 32 << 10
 )
 
 type dialFunc func(ctx context.Context, network, address string) (net.Conn, error)
@@ -119,6 +122,15 @@ func (w *wire) Write(p []byte) (int, error) {
 	n, err := w.Conn.Write(p)
 	w.written.Add(int64(n))
 	return n, err
+}
+
+var copyBuffers = sync.Pool{New: func() any { return new([copyBufferSize]byte) }}
+
+// ReadFrom is how net/http writes a body that its write buffer has no room for. Without it each one costs a buffer.
+func (w *wire) ReadFrom(r io.Reader) (int64, error) {
+	buf := copyBuffers.Get().(*[copyBufferSize]byte)
+	defer copyBuffers.Put(buf)
+	return io.CopyBuffer(struct{ io.Writer }{w}, r, buf[:])
 }
 
 // wireOf finds the counting connection below TLS.
