@@ -57,7 +57,7 @@ type running struct {
 }
 
 // start runs a Source from a checkpoint.
-func start(t *testing.T, o Options, checkpoint *Resume) *running {
+func start(t *testing.T, o Options, checkpoint *Resume, change ...func(*Source)) *running {
 	t.Helper()
 	r := &running{t: t, acquired: make(chan Identity, 100), result: make(chan error, 1), checkpoint: checkpoint}
 	o.Resume = func(context.Context) (*Resume, error) {
@@ -75,6 +75,9 @@ func start(t *testing.T, o Options, checkpoint *Resume) *running {
 	var err error
 	if r.Source, err = New(o); err != nil {
 		t.Fatal(err)
+	}
+	for _, c := range change {
+		c(r.Source)
 	}
 	var ctx context.Context
 	ctx, r.stop = context.WithCancel(context.Background())

@@ -101,7 +101,7 @@ func classify(err error, o Options) error {
 			Fix:     "alter system set max_replication_slots = …; and restart, or drop a slot that nobody reads: select slot_name, active from pg_replication_slots;",
 			Err:     err,
 		}
-	case pg.Code == stateNotInPrerequisite && text("can no longer get changes", "can no longer access"),
+	case pg.Code == stateNotInPrerequisite && text("can no longer get changes", "can no longer access", "has been invalidated"),
 		pg.Code == stateUndefinedFile && text("WAL segment"):
 		return slotLost(o, "the server has invalidated the replication slot", err)
 	case pg.Code == stateNotInPrerequisite && text("wal_level"):

@@ -45,7 +45,7 @@ type Options struct {
 	// BackoffMin and BackoffMax bound the jittered, doubling wait between connects (250 ms, 30 s).
 	BackoffMin, BackoffMax time.Duration
 	// StallTimeout is how long Batches may stay full before the connection is closed, so that the host can shut
-	// down (3 s). It is opened again when there is room.
+	// down (2 s). It is opened again when there is room.
 	StallTimeout time.Duration
 	// MaxBatchRows and MaxBatchBytes bound one Batch (128 rows, 256 KiB of values; one row may be larger).
 	MaxBatchRows, MaxBatchBytes int
@@ -86,7 +86,7 @@ func (o Options) withDefaults() Options {
 		{&o.WALSenderTimeout, 30 * time.Second},
 		{&o.BackoffMin, 250 * time.Millisecond},
 		{&o.BackoffMax, 30 * time.Second},
-		{&o.StallTimeout, 3 * time.Second},
+		{&o.StallTimeout, 2 * time.Second},
 	} {
 		if *d.field == 0 {
 			*d.field = d.value

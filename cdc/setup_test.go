@@ -1,0 +1,537 @@
+package cdc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgproto3"
+	"github.com/rs/zerolog"
+
+	"github.com/walpost/walpost/internal/pgtest"
+)
+
+func TestSetupIsRepeatable(t *testing.T) {
+	t.Parallel()
+	db, pool := outboxDatabase(t)
+	first, err := Setup(t.Context(), testOptions(db))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !first.PublicationCreated || !first.SlotCreated || first.SlotPosition == 0 || len(first.Warnings) != 0 {
+		t.Errorf("first %+v", first)
+	}
+	insert(t, pool, "between")
+	second, err := Setup(t.Context(), testOptions(db))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if second.PublicationCreated || second.SlotCreated || second.SlotPosition != first.SlotPosition {
+		t.Errorf("second %+v, first %+v", second, first)
+	}
+	r := start(t, testOptions(db), nil)
+	r.connected()
+	equal(t, "rows since the slot", ids(r.next(1)), []string{"between"})
+}
+
+func TestOptionsAreChecked(t *testing.T) {
+	t.Parallel()
+	_, err := New(Options{Slot: "Walpost-1", StallTimeout: -1, Buffer: -1})
+	wantSetupError(t, err, nil, "options")
+	for _, part := range []string{"connection string", "table", `slot name "Walpost-1"`, "publication name", "StallTimeout", "Buffer"} {
+		if !strings.Contains(err.Error(), part) {
+			t.Errorf("%v doesn't name %s", err, part)
+		}
+	}
+}
+
+// Each of these is wrong before the first connection, and no waiting would help.
+func TestBadSetups(t *testing.T) {
+	t.Parallel()
+	const alone = "" // no other statement
+	for name, c := range map[string]struct {
+		sql      string
+		change   func(*testing.T, *pgtest.Database, *Options)
+		sentinel error
+		problem  string
+		fixes    []string
+	}{
+		"connection string": {
+			change:  func(_ *testing.T, _ *pgtest.Database, o *Options) { o.ConnString = "postgres://u:hush%zz@host/db" },
+			problem: "cannot be parsed", fixes: []string{"postgres://"},
+		},
+		"no such user": {
+			change: func(_ *testing.T, _ *pgtest.Database, o *Options) {
+				o.ConnString = strings.Replace(o.ConnString, "://", "://nobody:hush@", 1)
+				if i := strings.LastIndex(o.ConnString, "@"); strings.Count(o.ConnString, "@") > 1 {
+					o.ConnString = "postgres://nobody:hush" + o.ConnString[i:]
+				}
+			},
+			problem: "refuses the login", fixes: []string{"pg_hba.conf"},
+		},
+		"no such database": {
+			change: func(_ *testing.T, db *pgtest.Database, o *Options) {
+				o.ConnString = strings.Replace(o.ConnString, db.Name, "nowhere", 1)
+			},
+			problem: "database of the connection string does not exist",
+		},
+		"no REPLICATION": {
+			change: func(t *testing.T, db *pgtest.Database, o *Options) {
+				_, o.ConnString = db.Role(t, "")
+			},
+			problem: "may not replicate", fixes: []string{`alter role "role`, "with replication"},
+		},
+		"not the table's owner": {
+			change: func(t *testing.T, db *pgtest.Database, o *Options) {
+				_, o.ConnString = db.Role(t, "replication")
+			},
+			problem: `may not create publication "walpost"`, fixes: []string{`create publication "walpost" for table "public"."outbox" with (publish = 'insert');`},
+		},
+		"missing table": {
+			change:  func(_ *testing.T, _ *pgtest.Database, o *Options) { o.Table = "outbux" },
+			problem: "table public.outbux does not exist", fixes: []string{`did you mean "public.outbox"?`},
+		},
+		"missing table, in another schema": {
+			sql:     `create schema app; alter table outbox set schema app; create table outbux ()`,
+			problem: "table public.outbox does not exist", fixes: []string{`did you mean "app.outbox"?`},
+		},
+		"missing column": {
+			change: func(_ *testing.T, _ *pgtest.Database, o *Options) {
+				o.Columns = []string{"id", "agregate_id", "shoe_size"}
+			},
+			problem: `table public.outbox has no column "agregate_id", "shoe_size"`, fixes: []string{`did you mean "aggregate_id"?`},
+		},
+		"generated column": {
+			sql:     `alter table outbox drop column headers; alter table outbox add column headers jsonb generated always as (payload) stored`,
+			problem: `column "headers" of table public.outbox is generated`,
+		},
+		"view": {
+			sql:     `alter table outbox rename to real; create view outbox as select * from real`,
+			problem: "public.outbox is not a table",
+		},
+		"unlogged": {
+			sql:     `alter table outbox set unlogged`,
+			problem: "not in the WAL", fixes: []string{`alter table "public"."outbox" set logged;`},
+		},
+		"publication of another table": {
+			sql:     `create table other (id int); create publication walpost for table other`,
+			problem: `publication "walpost" does not have the table public.outbox`, fixes: []string{`alter publication "walpost" add table "public"."outbox"`},
+		},
+		"publication without inserts": {
+			sql:     `create publication walpost for table outbox with (publish = 'delete')`,
+			problem: "does not publish inserts", fixes: []string{`alter publication "walpost" set (publish = 'insert');`},
+		},
+		"publication with a row filter": {
+			sql:     `create publication walpost for table outbox where (event_type <> 'x') with (publish = 'insert')`,
+			problem: "hides rows", fixes: []string{`alter publication "walpost" set table "public"."outbox"`},
+		},
+		"publication with a column list": {
+			sql:     `create publication walpost for table outbox (id, event_type, payload, aggregate_id, created_at) with (publish = 'insert')`,
+			problem: `hides column "aggregate_type", "headers" of public.outbox`,
+		},
+		"slot without a publication": {
+			change: func(t *testing.T, db *pgtest.Database, _ *Options) {
+				db.Exec(t, `select pg_create_logical_replication_slot($1, 'pgoutput')`, db.Name)
+			},
+			sentinel: ErrPublicationLost, problem: `publication "walpost" does not`, fixes: []string{"pg_drop_replication_slot"},
+		},
+		"physical slot": {
+			change: func(t *testing.T, db *pgtest.Database, o *Options) {
+				o.Slot = db.Name[:min(len(db.Name), 50)] + "_physical"
+				db.Exec(t, `select pg_create_physical_replication_slot($1)`, o.Slot)
+				t.Cleanup(func() { dropSlotNow(t, db, o.Slot) })
+			},
+			problem: "it is a physical slot",
+		},
+		"slot of another plugin": {
+			change: func(t *testing.T, db *pgtest.Database, _ *Options) {
+				db.Exec(t, `select pg_create_logical_replication_slot($1, 'test_decoding')`, db.Name)
+			},
+			problem: "its output plugin is test_decoding",
+		},
+		"slot of another database": {
+			change: func(t *testing.T, _ *pgtest.Database, o *Options) {
+				other := pgtest.New(t)
+				other.Exec(t, `select pg_create_logical_replication_slot($1, 'pgoutput')`, other.Name)
+				o.Slot = other.Name
+			},
+			problem: "it was created in database",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			db, pool := outboxDatabase(t)
+			if c.sql != alone {
+				db.Exec(t, c.sql)
+			}
+			o := testOptions(db)
+			if c.change != nil {
+				c.change(t, db, &o)
+			}
+			_, err := Setup(t.Context(), o)
+			wantSetupError(t, err, c.sentinel, c.problem, c.fixes...)
+			if strings.Contains(err.Error(), "hush") {
+				t.Errorf("the password is in %q", err)
+			}
+			made := scalar[int](t, pool, `select count(*) from pg_replication_slots where database = $1 and plugin = 'pgoutput'`, db.Name)
+			if name != "slot without a publication" && made != 0 {
+				t.Error("a slot was created")
+			}
+			if s, err := New(o); err == nil {
+				if err := s.Run(t.Context()); Retryable(err) || err == nil {
+					t.Errorf("Run: %v", err)
+				}
+			}
+		})
+	}
+}
+
+func dropSlotNow(t *testing.T, db *pgtest.Database, slot string) {
+	conn, err := openOrdinary(context.Background(), testOptions(db).withDefaults())
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer closeOrdinary(context.Background(), conn)
+	if _, _, err := query[struct{}](context.Background(), conn, "drop_slot", slot); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestServerSettings(t *testing.T) {
+	t.Parallel()
+	t.Run("wal_level", func(t *testing.T) {
+		t.Parallel()
+		_, db := ownServer(t, map[string]string{"wal_level": "replica"})
+		_, err := Setup(t.Context(), testOptions(db))
+		wantSetupError(t, err, nil, "wal_level is replica", "alter system set wal_level = 'logical'", "restart")
+		// The server's own words, should it be asked.
+		o := testOptions(db).withDefaults()
+		_, err = createSlot(t.Context(), o, oldestVersion)
+		wantSetupError(t, err, nil, "does not write logical WAL")
+	})
+	t.Run("max_replication_slots", func(t *testing.T) {
+		t.Parallel()
+		_, db := ownServer(t, map[string]string{"max_replication_slots": "1"})
+		db.Exec(t, `select pg_create_logical_replication_slot('taken', 'pgoutput')`)
+		_, err := Setup(t.Context(), testOptions(db))
+		wantSetupError(t, err, nil, "all replication slots", "max_replication_slots")
+	})
+	t.Run("max_wal_senders", func(t *testing.T) {
+		t.Parallel()
+		_, db := ownServer(t, map[string]string{"max_wal_senders": "1"})
+		first := start(t, testOptions(db), nil)
+		first.connected()
+		o := testOptions(db)
+		o.Slot += "x"
+		if _, err := Setup(t.Context(), o); !Retryable(err) || !strings.Contains(err.Error(), "max_wal_senders") {
+			t.Errorf("with all walsenders taken: %v", err)
+		}
+	})
+}
+
+// A slot waits for every open transaction; the wait is bounded, explained, and leaves nothing behind (F24).
+func TestSlotCreationIsBlocked(t *testing.T) {
+	t.Parallel()
+	_, db := ownServer(t, nil)
+	pool := db.Pool(t)
+	tx, err := pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback(context.Background()) }()
+	pid := scalar[int](t, tx, `select pg_backend_pid()`)
+	insert(t, tx, "open")
+	none := func() {
+		t.Helper()
+		if n := scalar[int](t, pool, `select count(*) from pg_replication_slots`); n != 0 {
+			t.Errorf("%d slots left", n)
+		}
+	}
+
+	t.Run("until lock_timeout", func(t *testing.T) {
+		o := testOptions(db)
+		o.LockTimeout = 200 * time.Millisecond
+		_, err := Setup(t.Context(), o)
+		if !Retryable(err) || !strings.Contains(err.Error(), fmt.Sprintf("pid %d (role ", pid)) {
+			t.Errorf("blocked by %d: %v", pid, err)
+		}
+		none()
+	})
+	t.Run("until the context ends", func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		creating := make(chan error, 1)
+		go func() {
+			_, err := Setup(ctx, testOptions(db))
+			creating <- err
+		}()
+		awaitSlot(t, pool)
+		cancel()
+		if err := <-creating; err == nil {
+			t.Error("no error")
+		}
+		none()
+	})
+	t.Run("by a creator that never answers", func(t *testing.T) {
+		o := testOptions(db).withDefaults()
+		conn, err := openOrdinary(t.Context(), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		creating := make(chan error, 1)
+		go func() {
+			_, _, err := query[struct{}](context.Background(), conn, "create_slot", o.Slot)
+			creating <- err
+		}()
+		awaitSlot(t, pool)
+		if err := abandonSlot(t.Context(), o, conn.PID()); err != nil {
+			t.Error(err)
+		}
+		if err := <-creating; err == nil {
+			t.Error("the slot was created")
+		}
+		none()
+	})
+	if err := tx.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if report, err := Setup(t.Context(), testOptions(db)); err != nil || !report.SlotCreated {
+		t.Errorf("after the transaction: %+v, %v", report, err)
+	}
+}
+
+// awaitSlot waits until a slot is being created: pg_stat_activity has no event to wait for, so the server itself
+// does the waiting, in one statement.
+func awaitSlot(t *testing.T, on execer) {
+	t.Helper()
+	scalar[int](t, on, `with recursive looking as (
+		select 1 as turn, 0::bigint as slots
+		union all
+		select turn + 1, (select count(*) from pg_get_replication_slots() s, pg_sleep(0.01) where turn > 0)
+		from looking where slots = 0 and turn < 1000)
+		select max(slots)::int from looking`)
+}
+
+func TestLossesAreNotPaperedOver(t *testing.T) {
+	t.Parallel()
+	prepare := func(t *testing.T) (*pgtest.Database, *Resume) {
+		db, pool := outboxDatabase(t)
+		r := start(t, testOptions(db), nil)
+		id := r.connected()
+		insert(t, pool, "1")
+		rows := r.next(1)
+		rows[0].Resolve()
+		r.settle(rows[0])
+		if err := r.end(); err != nil {
+			t.Fatal(err)
+		}
+		return db, &Resume{LSN: r.saved().LSN, SystemID: id.SystemID, Timeline: id.Timeline}
+	}
+	t.Run("slot dropped", func(t *testing.T) {
+		t.Parallel()
+		db, checkpoint := prepare(t)
+		dropSlotNow(t, db, db.Name)
+		wantSetupError(t, start(t, testOptions(db), checkpoint).failure(), ErrSlotLost, "slot is gone", "another slot name")
+	})
+	t.Run("slot dropped within the process", func(t *testing.T) {
+		t.Parallel()
+		db, pool := outboxDatabase(t)
+		r := start(t, testOptions(db), nil) // no checkpoint yet
+		r.connected()
+		db.Exec(t, `do $$ begin
+			perform pg_terminate_backend(active_pid, 5000) from pg_replication_slots where slot_name = '`+db.Name+`';
+			perform pg_drop_replication_slot('`+db.Name+`');
+		end $$`)
+		wantSetupError(t, r.failure(), ErrSlotLost, "slot is gone")
+		if n := scalar[int](t, pool, `select count(*) from pg_replication_slots where slot_name = $1`, db.Name); n != 0 {
+			t.Error("a new slot was created")
+		}
+	})
+	t.Run("publication dropped", func(t *testing.T) {
+		t.Parallel()
+		db, checkpoint := prepare(t)
+		db.Exec(t, `drop publication walpost`)
+		wantSetupError(t, start(t, testOptions(db), checkpoint).failure(), ErrPublicationLost, "is gone", "create publication")
+	})
+	t.Run("publication dropped under the stream", func(t *testing.T) {
+		t.Parallel()
+		db, pool := outboxDatabase(t)
+		r := start(t, testOptions(db), nil)
+		r.connected()
+		db.Exec(t, `drop publication walpost`)
+		insert(t, pool, "1")
+		wantSetupError(t, r.failure(), ErrPublicationLost, "publication")
+	})
+	t.Run("publication created after the slot", func(t *testing.T) { // F21
+		t.Parallel()
+		db, pool := outboxDatabase(t)
+		db.Exec(t, `select pg_create_logical_replication_slot($1, 'pgoutput')`, db.Name)
+		insert(t, pool, "1")
+		db.Exec(t, `create publication walpost for table outbox with (publish = 'insert')`)
+		wantSetupError(t, start(t, testOptions(db), nil).failure(), ErrPublicationLost, "does not exist at the slot's position")
+	})
+	t.Run("table taken from the publication", func(t *testing.T) { // F23
+		t.Parallel()
+		db, _ := outboxDatabase(t)
+		db.Exec(t, `create table other (id int)`)
+		r := start(t, testOptions(db), nil, func(s *Source) { s.checkInterval = 20 * time.Millisecond })
+		r.connected()
+		db.Exec(t, `alter publication walpost set table other`)
+		wantSetupError(t, r.failure(), ErrPublicationLost, "does not have the table")
+	})
+	t.Run("table renamed", func(t *testing.T) { // F23: rows under the new name are ours until the check says stop
+		t.Parallel()
+		db, pool := outboxDatabase(t)
+		r := start(t, testOptions(db), nil)
+		r.connected()
+		insert(t, pool, "1")
+		db.Exec(t, `alter table outbox rename to outbox_2`)
+		db.Exec(t, `insert into outbox_2 (aggregate_type, aggregate_id, event_type, payload) values ('contact', '2', 'x', '{}')`)
+		rows := r.next(2)
+		equal(t, "rows", ids(rows), []string{"1", "2"})
+		if err := r.end(); err != nil {
+			t.Fatal(err)
+		}
+		wantSetupError(t, start(t, testOptions(db), &Resume{LSN: 1}).failure(), nil, "does not exist", `did you mean "public.outbox_2"?`)
+		// With the new name, also the row from before the rename is ours.
+		o := testOptions(db)
+		o.Table = "outbox_2"
+		renamed := start(t, o, nil)
+		renamed.connected()
+		equal(t, "rows", ids(renamed.next(2)), []string{"1", "2"})
+	})
+	t.Run("other system", func(t *testing.T) {
+		t.Parallel()
+		db, checkpoint := prepare(t)
+		checkpoint.SystemID = "7000000000000000000"
+		wantSetupError(t, start(t, testOptions(db), checkpoint).failure(), ErrOtherSystem, "7000000000000000000")
+	})
+	t.Run("other timeline", func(t *testing.T) { // F43: the checkpoint's position means nothing there, the slot's does
+		t.Parallel()
+		db, checkpoint := prepare(t)
+		checkpoint.Timeline, checkpoint.LSN = 7, 1<<60
+		r := start(t, testOptions(db), checkpoint)
+		if id := r.connected(); id.Start != 0 {
+			t.Errorf("started at %s", id.Start)
+		}
+		insert(t, db.Pool(t), "2")
+		equal(t, "rows", ids(r.next(1)), []string{"2"})
+	})
+}
+
+// F32: what PgBouncer answers to a replication connection.
+func TestPoolerIsNamed(t *testing.T) {
+	t.Parallel()
+	address := refusing(t, &pgproto3.ErrorResponse{
+		Severity: "FATAL", SeverityUnlocalized: "FATAL", Code: "08P01", Message: "unsupported startup parameter: replication",
+	})
+	_, err := Setup(t.Context(), Options{
+		ConnString: "postgres://u@" + address + "/db?sslmode=disable", Table: "outbox", Slot: "walpost", Publication: "walpost",
+	})
+	wantSetupError(t, err, nil, "pooler", "replication_url")
+}
+
+// refusing is a server that answers every login with an error.
+func refusing(t *testing.T, answer *pgproto3.ErrorResponse) (address string) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			backend := pgproto3.NewBackend(conn, conn)
+			if _, err := backend.ReceiveStartupMessage(); err == nil {
+				backend.Send(answer)
+				_ = backend.Flush()
+			}
+			_ = conn.Close()
+		}
+	}()
+	t.Cleanup(func() {
+		_ = listener.Close()
+		<-done
+	})
+	return listener.Addr().String()
+}
+
+// A server that isn't there yet, or refuses only once in a while, is waited for.
+func TestWaitsForTheServer(t *testing.T) {
+	t.Parallel()
+	t.Run("refused connection", func(t *testing.T) {
+		t.Parallel()
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		address := listener.Addr().String()
+		if err := listener.Close(); err != nil {
+			t.Fatal(err)
+		}
+		waitsFor(t, "postgres://u@"+address+"/db?sslmode=disable", "connection refused")
+	})
+	for name, code := range map[string]string{"starting up": "57P03", "too many connections": "53300", "shutting down": "57P01"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			address := refusing(t, &pgproto3.ErrorResponse{Severity: "FATAL", Code: code, Message: "the database system is " + name})
+			waitsFor(t, "postgres://u@"+address+"/db?sslmode=disable", name)
+		})
+	}
+}
+
+// waitsFor checks that Run tries again, says why, and ends with its context.
+func waitsFor(t *testing.T, connString, cause string) {
+	t.Helper()
+	logged := newLogged()
+	s, err := New(Options{
+		ConnString: connString, Table: "outbox", Slot: "walpost", Publication: "walpost",
+		BackoffMin: time.Millisecond, BackoffMax: 5 * time.Millisecond, Logger: zerolog.New(logged),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	result := make(chan error, 1)
+	go func() { result <- s.Run(ctx) }()
+	logged.wait(t, cause)
+	if stats := s.Stats(); stats.Connected || !strings.Contains(stats.LastError, cause) || stats.LastErrorAt.IsZero() {
+		t.Errorf("stats %+v", stats)
+	}
+	cancel()
+	if err := <-result; err != nil {
+		t.Error(err)
+	}
+	if _, open := <-s.Batches(); open {
+		t.Error("batches are open")
+	}
+}
+
+// The same refusals of a login, once one has succeeded, are a passing state.
+func TestRefusedLoginAfterASuccessfulOneIsRetried(t *testing.T) {
+	t.Parallel()
+	address := refusing(t, &pgproto3.ErrorResponse{Severity: "FATAL", Code: "28P01", Message: "password authentication failed"})
+	o := Options{ConnString: "postgres://u@" + address + "/db?sslmode=disable", Table: "outbox", Slot: "walpost", Publication: "walpost"}.withDefaults()
+	_, _, err := openReplication(t.Context(), o)
+	if err == nil {
+		t.Fatal("no error")
+	}
+	if Retryable(classifyConnect(err, o, false)) {
+		t.Error("retryable before")
+	}
+	if !Retryable(classifyConnect(err, o, true)) {
+		t.Error("not retryable after")
+	}
+	if Retryable(nil) || !Retryable(errors.New("anything")) || Retryable(fmt.Errorf("read: %w", ErrUndecodable)) {
+		t.Error("Retryable")
+	}
+}
