@@ -2,6 +2,7 @@ package sender
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptrace"
 	"net/textproto"
@@ -41,13 +42,12 @@ func (e *Endpoint) Send(ctx context.Context, a Attempt) Outcome {
 	if err != nil {
 		switch {
 		case ctx.Err() != nil:
-			o.Class = ClassInterrupted
+			o.Class, o.Err = ClassInterrupted, &redacted{"interrupted before it was answered", ctx.Err()}
 		case limited.Err() != nil:
-			o.Class = ClassTimeout
+			o.Class, o.Err = ClassTimeout, e.late(connected)
 		default:
-			o.Class = classify(err, connected)
+			o.Class, o.Err = classify(err, connected), redact(err)
 		}
-		o.Err = redact(err)
 		o.Verdict = e.policy.verdict(o.Class, 0)
 		return o
 	}
@@ -62,6 +62,15 @@ func (e *Endpoint) Send(ctx context.Context, a Attempt) Outcome {
 	}
 	o.Excerpt = readBody(resp)
 	return o
+}
+
+// late says what the timeout was spent on, which net/http does not.
+func (e *Endpoint) late(connected bool) error {
+	missing := "connection"
+	if connected {
+		missing = "answer"
+	}
+	return &redacted{fmt.Sprintf("no %s within %s", missing, e.timeout), context.DeadlineExceeded}
 }
 
 func (e *Endpoint) exchange(ctx context.Context, a *Attempt, at time.Time) (*http.Response, bool, error) {

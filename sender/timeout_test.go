@@ -75,8 +75,8 @@ func TestTimeoutOfAnEndpointIsItsOwn(t *testing.T) {
 	}, func(t *testing.T, e *Endpoint) {
 		o := e.Send(t.Context(), post("http://receiver.test/"))
 		expect(t, o, Retry, ClassTimeout, 0)
-		if o.Duration != 2*time.Second {
-			t.Errorf("took %s, want 2 s", o.Duration)
+		if o.Duration != 2*time.Second || o.Err.Error() != "no answer within 2s" {
+			t.Errorf("took %s, want 2 s: %v", o.Duration, o.Err)
 		}
 	})
 }
@@ -110,7 +110,11 @@ func TestConnectCountsTowardsTheTimeout(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer e.Close()
-				expect(t, e.Send(t.Context(), post("http://receiver.test/")), tc.verdict, tc.class, tc.status)
+				o := e.Send(t.Context(), post("http://receiver.test/"))
+				expect(t, o, tc.verdict, tc.class, tc.status)
+				if tc.connect == time.Hour && o.Err.Error() != "no connection within 10s" {
+					t.Errorf("the error is %v", o.Err)
+				}
 			})
 		})
 	}
