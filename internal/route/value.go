@@ -157,7 +157,7 @@ func (d *decoder) tuple(depth int) (cty.Value, error) {
 }
 
 // decodeNumber returns the number of that text with at least cty's precision, and
-// more where the text has more digits.
+// more where it takes more to keep every digit.
 func decodeNumber(text []byte) (cty.Value, error) {
 	if len(text) == 0 || text[0] != '-' && (text[0] < '0' || text[0] > '9') {
 		return cty.NilVal, errSyntax
@@ -167,10 +167,14 @@ func decodeNumber(text []byte) (cty.Value, error) {
 			return cty.NumberVal(new(big.Float).SetPrec(precision).SetInt64(n)), nil
 		}
 	}
-	if err := checkNumber(text); err != nil {
+	digits, exponent, err := measure(text)
+	if err != nil {
 		return cty.NilVal, err
 	}
-	bits := max(precision, uint(len(text))*4) // log2(10) < 4
+	if max(len(text), digits+exponent, -exponent) > maxDigits {
+		return cty.NilVal, errNumber
+	}
+	bits := max(precision, 4*uint(digits+max(exponent, 0))) // log2(10) < 4
 	f, _, err := big.ParseFloat(string(text), 10, bits, big.ToNearestEven)
 	if err != nil {
 		return cty.NilVal, errSyntax
@@ -178,20 +182,30 @@ func decodeNumber(text []byte) (cty.Value, error) {
 	return cty.NumberVal(f), nil
 }
 
-// checkNumber refuses the text of a number that would be too long if it were
-// written without an exponent.
-func checkNumber(text []byte) error {
-	if len(text) > maxDigits {
-		return errNumber
+// measure returns how many digits a number has between its first and its last one
+// that isn't zero, and by which power of ten they are to be multiplied: 1 and 3 of
+// both 1000 and 1e3, so that equal numbers get equal precision.
+func measure(text []byte) (digits, exponent int, err error) {
+	mantissa := bytes.TrimPrefix(text, []byte("-"))
+	if i := bytes.IndexAny(mantissa, "eE"); i >= 0 {
+		if exponent, err = strconv.Atoi(string(mantissa[i+1:])); errors.Is(err, strconv.ErrRange) {
+			return 0, 0, errNumber
+		} else if err != nil {
+			return 0, 0, errSyntax
+		}
+		mantissa = mantissa[:i]
 	}
-	_, exponent, found := bytes.Cut(bytes.ToLower(text), []byte("e"))
-	if !found {
-		return nil
+	if point := bytes.IndexByte(mantissa, '.'); point >= 0 {
+		fraction := bytes.TrimRight(mantissa[point+1:], "0")
+		exponent -= len(fraction)
+		mantissa = append(bytes.Clone(mantissa[:point]), fraction...)
 	}
-	if n, err := strconv.Atoi(string(exponent)); err != nil || n > maxDigits || n < -maxDigits {
-		return errNumber
+	mantissa = bytes.TrimLeft(mantissa, "0")
+	significant := bytes.TrimRight(mantissa, "0")
+	if len(significant) == 0 {
+		return 0, 0, nil
 	}
-	return nil
+	return len(significant), exponent + len(mantissa) - len(significant), nil
 }
 
 // checkMagnitude refuses a number that would be too long if it were written out.
