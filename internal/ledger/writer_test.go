@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -346,56 +347,66 @@ func TestWriterSurvivesServerRestart(t *testing.T) {
 	t.Parallel()
 	server := pgtest.Start(t, nil)
 	log := make(logLines, 100)
-	f := start(t, pgtest.NewOn(t, server), Options{Logger: zerolog.New(log)})
-	const n = 3000
-	ends := make(chan int, 2*n)
-	submit := func(from, to int) {
-		for i := from; i < to; i++ {
-			e := event(i, 200)
-			err := f.Submit(t.Context(), owed(e, delivery(e, "crm", Pending))(func(err error) {
-				if err != nil {
-					t.Errorf("entry %d: %v", i, err)
-				}
-				ends <- i
-			}))
+	db := &pgtest.Database{URL: server.URL("postgres"), Name: "postgres"} // goes with the server
+	f := start(t, db, Options{MaxPending: 1 << 20, Logger: zerolog.New(log)})
+	var mu sync.Mutex
+	ended := make(map[int]int)
+	var waiting sync.WaitGroup
+	submit := func(i int) {
+		e := event(i, 200)
+		waiting.Add(1)
+		err := f.Submit(t.Context(), owed(e, delivery(e, "crm", Pending))(func(err error) {
 			if err != nil {
-				t.Errorf("submit %d: %v", i, err)
+				t.Errorf("entry %d: %v", i, err)
 			}
+			mu.Lock()
+			ended[i]++
+			mu.Unlock()
+			waiting.Done()
+		}))
+		if err != nil {
+			t.Fatalf("submit %d: %v", i, err)
 		}
 	}
-	submit(0, n/3)
 	restarted := make(chan error, 1)
 	go func() { restarted <- server.Restart(context.Background(), pgembed.Immediate) }()
-	submit(n/3, n)
-	if err := <-restarted; err != nil {
-		t.Fatal(err)
-	}
-	seen := make(map[int]bool)
-	for range n {
-		i := <-ends
-		if seen[i] {
-			t.Fatalf("entry %d ended twice", i)
+	n := 0
+	for running := true; running; n++ { // blocks while the server is down
+		submit(n)
+		select {
+		case err := <-restarted:
+			if err != nil {
+				t.Fatal(err)
+			}
+			running = false
+		default:
 		}
-		seen[i] = true
+	}
+	waiting.Wait()
+	f.stop()
+	<-f.done
+	for i := range n {
+		if ended[i] != 1 {
+			t.Errorf("entry %d ended %d times", i, ended[i])
+		}
 	}
 	if got := f.count("delivery"); got != n {
 		t.Errorf("%d deliveries after the restart, want %d", got, n)
 	}
-	f.stop()
-	<-f.done
-	if len(ends) != 0 {
-		t.Error("an entry ended twice")
+	close(log)
+	var lines []string
+	for line := range log {
+		lines = append(lines, line)
 	}
-	if lines := len(log); lines > 2 {
-		t.Errorf("%d log lines for one outage, want one and one", lines)
+	if len(lines) != 2 || !strings.Contains(lines[0], "trying again") || !strings.Contains(lines[1], "recovered") {
+		t.Errorf("the log says %q, want one line at the start of the outage and one at its end", lines)
 	}
 }
 
 func TestRunGivesUpAfterFlushTimeout(t *testing.T) {
 	t.Parallel()
-	server := pgtest.Start(t, nil)
 	log := make(logLines, 100)
-	f := start(t, pgtest.NewOn(t, server), Options{FlushTimeout: 50 * time.Millisecond, Logger: zerolog.New(log)})
+	f := newFixture(t, Options{FlushTimeout: 50 * time.Millisecond, Logger: zerolog.New(log)})
 	f.db.Exec(t, "alter table walpost.delivery rename to gone")
 	e := event(1, 50)
 	done := make(chan error, 1)
