@@ -46,8 +46,11 @@ type excerpt struct {
 	Lines   []string `json:"source,omitempty"`
 }
 
-// maxExcerpt is how many lines of the source are shown at most.
-const maxExcerpt = 5
+// An excerpt shows at most so many lines, and so many characters of a line.
+const (
+	maxExcerpt = 5
+	maxLine    = 300
+)
 
 // WriteDiagnostics writes problems for people, with the source that they are about.
 // No value of an expression is shown, so that no secret can be. files is
@@ -112,7 +115,11 @@ func newExcerpt(files map[string]*hcl.File, at hcl.Range) *excerpt {
 	}
 	lines := strings.Split(string(file.Bytes), "\n")
 	for n := at.Start.Line; n <= at.End.Line && n <= len(lines) && len(e.Lines) < maxExcerpt; n++ {
-		e.Lines = append(e.Lines, strings.TrimSuffix(lines[n-1], "\r"))
+		line := strings.TrimSuffix(lines[n-1], "\r")
+		if runes := []rune(line); len(runes) > maxLine {
+			line = string(runes[:maxLine]) + "…"
+		}
+		e.Lines = append(e.Lines, line)
 	}
 	return e
 }

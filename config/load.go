@@ -13,10 +13,6 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
 
-// maxSource bounds one source file, in bytes. HCL's parser recurses, so that a
-// file without bound could exhaust the stack.
-const maxSource = 1 << 20
-
 // Option changes how Load and Parse read their surroundings.
 type Option func(*loader)
 
@@ -126,7 +122,7 @@ func readSource(sources map[string][]byte, name string) hcl.Diagnostics {
 		return unreadable(name, err)
 	}
 	if info.Size() > maxSource {
-		return hcl.Diagnostics{tooLarge(name)}
+		return hcl.Diagnostics{tooLarge(name, "has more than 1 MiB")}
 	}
 	src, err := os.ReadFile(name)
 	if err != nil {
@@ -152,14 +148,6 @@ func reason(err error) error {
 	return err
 }
 
-func tooLarge(name string) *hcl.Diagnostic {
-	return &hcl.Diagnostic{
-		Severity: hcl.DiagError,
-		Summary:  "Configuration file too large",
-		Detail:   fmt.Sprintf("%s is larger than 1 MiB. Split it into several files of one folder.", name),
-	}
-}
-
 // filesOf gives diagnostics the sources of a load that didn't get as far as parsing.
 func filesOf(sources map[string][]byte) map[string]*hcl.File {
 	files := map[string]*hcl.File{}
@@ -171,9 +159,9 @@ func filesOf(sources map[string][]byte) map[string]*hcl.File {
 
 // parse parses one source and sorts its top level into rules and blocks.
 func (l *loader) parse(name string, src []byte) {
-	if len(src) > maxSource {
-		l.config.Files[name] = &hcl.File{}
-		l.diags = append(l.diags, tooLarge(name))
+	if d := tooMuch(name, src); d != nil {
+		l.config.Files[name] = &hcl.File{Bytes: src}
+		l.diags = append(l.diags, d)
 		l.broken = true
 		return
 	}

@@ -221,7 +221,7 @@ func TestLoadUnreadable(t *testing.T) {
 	for path, want := range map[string]string{
 		filepath.Join(empty, "walpost.hcl"): "walpost init",
 		empty:                               "no file that ends in .hcl",
-		large:                               "larger than 1 MiB",
+		large:                               "more than 1 MiB",
 		folder:                              "is a directory",
 	} {
 		cfg, diags := Load(path)
@@ -232,6 +232,19 @@ func TestLoadUnreadable(t *testing.T) {
 	_, diags := Parse(map[string][]byte{"large.hcl": make([]byte, maxSource+1)})
 	if len(diags) != 1 || diags[0].Summary != "Configuration file too large" {
 		t.Errorf("Parse: %v", diags)
+	}
+}
+
+// TestParseNesting: HCL's parser recurses; what could exhaust the stack must be refused.
+func TestParseNesting(t *testing.T) {
+	t.Parallel()
+	for _, unit := range []string{"(", "!", "{a=", "[", "-", "a(", "\"${", "1?1:", "x[", "a.*.", "1+"} {
+		for _, size := range []int{4 * maxTokens, 20_000} {
+			src := "webhook \"a\" {\n url = " + strings.Repeat(unit, size/len(unit))
+			if _, diags := Parse(map[string][]byte{"a.hcl": []byte(src)}); !diags.HasErrors() {
+				t.Errorf("%q: no error", unit)
+			}
+		}
 	}
 }
 

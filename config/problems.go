@@ -25,7 +25,7 @@ var readingCall = regexp.MustCompile(`^(\w+\()*(env|file)\("[^"]*"\)+$`)
 
 // failSecret reports an error about a secret.
 func (l *loader) failSecret(at hcl.Range, summary, format string, args ...any) {
-	d := problem(hcl.DiagError, at, summary, format, args...)
+	d := problem(at, summary, format, args...)
 	if file := l.config.Files[at.Filename]; file == nil || !readingCall.Match(at.SliceBytes(file.Bytes)) {
 		d.Extra = secretSubject{}
 	}
@@ -43,12 +43,7 @@ func (l *loader) add(diags ...*hcl.Diagnostic) {
 
 // fail reports an error at a place.
 func (l *loader) fail(at hcl.Range, summary, format string, args ...any) {
-	l.add(problem(hcl.DiagError, at, summary, format, args...))
-}
-
-// warn reports something that can be lived with.
-func (l *loader) warn(at hcl.Range, summary, format string, args ...any) {
-	l.add(problem(hcl.DiagWarning, at, summary, format, args...))
+	l.add(problem(at, summary, format, args...))
 }
 
 // missing reports something that isn't there, unless it may only be unreadable.
@@ -60,7 +55,7 @@ func (l *loader) missing(at hcl.Range, summary, format string, args ...any) {
 
 // duplicate reports a second declaration and shows the first.
 func (l *loader) duplicate(again, first hcl.Range, what string) {
-	d := problem(hcl.DiagError, again, "Duplicate "+what,
+	d := problem(again, "Duplicate "+what,
 		"It was first declared at %s. Remove or rename one of the two.", place(first))
 	if place(again) != place(first) {
 		d.Extra = related{note: "first declared here", at: first}
@@ -68,9 +63,10 @@ func (l *loader) duplicate(again, first hcl.Range, what string) {
 	l.add(d)
 }
 
-func problem(severity hcl.DiagnosticSeverity, at hcl.Range, summary, format string, args ...any) *hcl.Diagnostic {
+// problem is an error at a place.
+func problem(at hcl.Range, summary, format string, args ...any) *hcl.Diagnostic {
 	return &hcl.Diagnostic{
-		Severity: severity,
+		Severity: hcl.DiagError,
 		Summary:  summary,
 		Detail:   fmt.Sprintf(format, args...),
 		Subject:  &at,

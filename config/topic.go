@@ -73,7 +73,7 @@ func (b *block) redeclared(topic, first *Topic) {
 		b.duplicate(topic.DeclRange, first.DeclRange, "topic \""+topic.Name+"\"")
 		return
 	}
-	d := problem(hcl.DiagError, topic.DeclRange, "Duplicate topic \""+topic.Name+"\"",
+	d := problem(topic.DeclRange, "Duplicate topic \""+topic.Name+"\"",
 		"The built-in pack has this topic, at %s. Choose another name, or leave the pack out with rules = \"none\".", place(first.DeclRange))
 	d.Extra = related{note: "in the built-in pack", at: first.DeclRange}
 	b.add(d)

@@ -49,3 +49,11 @@ webhook "crm" {
   success = []                        # want "Empty \"success\""
   retry   = { a = 1 }                 # want "a list of durations.*not an object"
 }
+
+webhook "computed" {
+  topics  = concat(["lead.created"], ["nope.nope"]) # want "Unknown topic"
+  url     = "https://crm.example/"
+  retry   = flatten([["5m"], ["soon"]])             # want "Invalid \"retry\".*whole number is missing"
+  queue   = max(0, -1)                              # want "a whole number from 1 to 1000000"
+  permanent = 400                                   # want "Invalid \"permanent\".*a list of statuses.*not a number"
+}
