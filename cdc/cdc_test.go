@@ -38,9 +38,15 @@ func testOptions(db *pgtest.Database) Options {
 // outboxDatabase has an empty outbox.
 func outboxDatabase(t *testing.T) (*pgtest.Database, *pgxpool.Pool) {
 	t.Helper()
+	db := newOutbox(t)
+	return db, db.Pool(t)
+}
+
+func newOutbox(t testing.TB) *pgtest.Database {
+	t.Helper()
 	db := pgtest.New(t)
 	db.Outbox(t)
-	return db, db.Pool(t)
+	return db
 }
 
 // running is a Source that runs. It keeps the checkpoint as a daemon would.
@@ -234,7 +240,7 @@ func insertEach(t *testing.T, on execer, ids ...string) {
 }
 
 // scalar is the only value of a query's only row.
-func scalar[T any](t *testing.T, on execer, sql string, args ...any) T {
+func scalar[T any](t testing.TB, on execer, sql string, args ...any) T {
 	t.Helper()
 	var v T
 	if err := on.QueryRow(t.Context(), sql, args...).Scan(&v); err != nil {
