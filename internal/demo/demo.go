@@ -77,7 +77,7 @@ type demo struct {
 
 func (d *demo) introduce() {
 	d.screen.say("%s %s", d.screen.styled(cell{"walpost demo", bold}), d.options.Version)
-	d.screen.say("A Postgres, an application and five webhook endpoints on this machine, gone when the demo ends.")
+	d.screen.say("A Postgres, an application and five endpoints on this machine, for a while.")
 	d.screen.title("walpost.hcl")
 	d.screen.source(configuration)
 	d.screen.title("Start")

@@ -86,11 +86,11 @@ func (s *screen) write(text string) {
 // source shows a configuration, its comments dimmed.
 func (s *screen) source(text string) {
 	for line := range strings.Lines(text) {
-		code, comment := strings.TrimRight(line, "\n"), ""
+		code, comment := "  "+strings.TrimRight(line, "\n"), ""
 		if at := strings.IndexByte(code, '#'); at >= 0 {
 			code, comment = code[:at], code[at:]
 		}
-		s.say("  %s%s", code, s.styled(cell{comment, dim}))
+		s.say("%s", strings.TrimRight(code+s.styled(cell{comment, dim}), " "))
 	}
 }
 

@@ -1,0 +1,12 @@
+database {
+  url = env("DATABASE_URL")
+}
+
+webhook "app" {
+  topics = ["contact.*", "lead.*"]
+  url    = "http://127.0.0.1:9000/webhooks"
+
+  sign {
+    secret = env("WEBHOOK_SECRET")
+  }
+}
