@@ -69,6 +69,11 @@ func (a *app) listDeliveries(ctx context.Context, cfg *config.Config, book *ledg
 	if err != nil {
 		return err
 	}
+	if len(views) == 0 && f.Webhook != "" {
+		if err := mustKnow(cfg, f.Webhook); err != nil {
+			return err
+		}
+	}
 	document := deliveriesDocument{Format: admin.Format, Deliveries: views, More: len(views) > limit}
 	document.Deliveries = append([]ledger.DeliveryView{}, views[:min(limit, len(views))]...)
 	return out.write(a.Stdout, document, func() string {
@@ -157,7 +162,7 @@ func deliveryText(d *ledger.DeliveryDetail, now time.Time) string {
 	if len(d.Log) == 0 {
 		return facts.String() + "\nNo attempt is recorded.\n"
 	}
-	t := newTable(">ATTEMPT", "AT", "VERDICT", "LAST", ">TOOK", "ANSWER")
+	t := newTable(">ATTEMPT", "AT", "VERDICT", "CLASS", ">TOOK", "ANSWER")
 	for _, at := range d.Log {
 		t.add(strconv.Itoa(at.Number), moment(at.At), at.Verdict, lastText(at.Class, at.Status),
 			at.Duration.Round(time.Millisecond).String(), oneLine(at.Excerpt))

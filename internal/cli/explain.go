@@ -104,6 +104,8 @@ func explainServer(err *pgconn.PgError) *failure {
 	switch {
 	case noLedger(err):
 		f.problem, f.fix = "this database has no ledger yet", "walpost init"
+	case err.Code == stateInvalidSchema:
+		f.fix = "create the schema, or correct the name of the table in the configuration"
 	case err.Code == stateInsufficientRights:
 		f.fix = "grant the role what it lacks, or let the owner run what this prints: walpost init --sql"
 	case err.Code == stateLockNotAvailable:

@@ -162,7 +162,7 @@ func (i *initialization) say(what string, made bool, name string) {
 	if made {
 		state = "created"
 	}
-	_, _ = fmt.Fprintf(i.Stdout, "%-13s %-10s %s\n", what, state, name) // the work goes on without a reader
+	_, _ = fmt.Fprintf(i.Stdout, "%-14s %-10s %s\n", what, state, name) // the work goes on without a reader
 }
 
 // makeTable makes the outbox table if there is none, after it has shown how.

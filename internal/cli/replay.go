@@ -81,16 +81,16 @@ func (r *replay) run(ctx context.Context, cfg *config.Config, book *ledger.Ledge
 			return err
 		}
 	}
-	noun, verb, perform, measure := "delivery", "due now", book.Replay, r.countDeliveries
+	noun, what, perform, measure := "delivery", "sent again", book.Replay, r.countDeliveries
 	if r.quarantined {
-		noun, verb, perform, measure = "quarantined event", "to be routed again", book.ReplayQuarantined, r.countQuarantined
+		noun, what, perform, measure = "quarantined event", "routed again", book.ReplayQuarantined, r.countQuarantined
 	}
 	if r.dryRun {
 		n, err := measure(ctx, book)
 		if err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(r.Stdout, "%s would be %s\n", count(n, noun), verb)
+		_, err = fmt.Fprintf(r.Stdout, "%s would be %s\n", count(n, noun), what)
 		return err
 	}
 	n, err := perform(ctx, r.filter)
@@ -100,7 +100,7 @@ func (r *replay) run(ctx context.Context, cfg *config.Config, book *ledger.Ledge
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(r.Stdout, "%s %s\n", count(n, noun), verb)
+	_, err = fmt.Fprintf(r.Stdout, "%s to be %s\n", count(n, noun), what)
 	return err
 }
 

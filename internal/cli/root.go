@@ -57,8 +57,22 @@ delivers the webhooks, with retries that survive restarts.`,
 	}
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
+	for _, cmd := range root.Commands() {
+		if cmd.Name() == "help" {
+			cmd.Args = helpTopic
+		}
+	}
 	strict(root)
 	return root
+}
+
+// helpTopic refuses help on a command that there isn't.
+func helpTopic(cmd *cobra.Command, args []string) error {
+	found, rest, err := cmd.Root().Find(args)
+	if err != nil || found.HasSubCommands() {
+		return noSuchCommand(found, rest)
+	}
+	return nil
 }
 
 // strict makes every wrong call a usage failure that says what was meant, of this command and those below it.
