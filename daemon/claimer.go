@@ -1,0 +1,131 @@
+package daemon
+
+import (
+	"context"
+	"time"
+
+	"github.com/walpost/walpost/internal/ledger"
+)
+
+// claimer brings what is due from the ledger into the queues that have room, and what commands wrote into the
+// ledger into force: webhooks enabled and disabled, quarantined events to be routed again.
+type claimer struct {
+	*pipeline
+	every time.Duration
+	state trouble
+}
+
+func newClaimer(p *pipeline, every time.Duration) *claimer {
+	return &claimer{pipeline: p, every: every, state: trouble{log: p.log, what: "claim due deliveries"}}
+}
+
+func (c *claimer) run(ctx context.Context) error {
+	ticker := time.NewTicker(c.every)
+	defer ticker.Stop()
+	for {
+		err := c.turn(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		c.state.note(err)
+		if turned := c.turned.Swap(nil); turned != nil {
+			close(*turned)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		case <-c.wake:
+		}
+	}
+}
+
+func (c *claimer) turn(ctx context.Context) error {
+	p := c.plan.Load()
+	if err := c.syncWebhooks(ctx, p); err != nil {
+		return err
+	}
+	if err := c.requeue(ctx, p); err != nil {
+		return err
+	}
+	return c.claim(ctx, p)
+}
+
+// syncWebhooks makes the queues follow the webhooks' durable state.
+func (p *pipeline) syncWebhooks(ctx context.Context, plan *plan) error {
+	read := time.Now()
+	states, err := p.ledger.Webhooks(ctx)
+	if err != nil {
+		return err
+	}
+	for name, q := range plan.queues {
+		if states[name].DisabledAt.IsZero() {
+			q.enable(read)
+			continue
+		}
+		p.returnOwed(ledger.Parked, q.shut(gateDisabled))
+		if err := p.parkWaiting(ctx, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// parkChunk is how many deliveries of a disabled webhook one statement parks.
+const parkChunk = 1000
+
+func (p *pipeline) parkWaiting(ctx context.Context, webhook string) error {
+	for {
+		n, err := p.ledger.ParkWaiting(ctx, webhook, parkChunk)
+		if err != nil || n < parkChunk {
+			return err
+		}
+	}
+}
+
+// claim takes as many due deliveries as can start at once.
+func (c *claimer) claim(ctx context.Context, p *plan) error {
+	limits := make(map[string]int, len(p.queues))
+	var capacities []ledger.Capacity
+	for name, q := range p.queues {
+		if n, timeout := q.free(); n > 0 {
+			limits[name] = n
+			capacities = append(capacities, ledger.Capacity{Webhook: name, Limit: n, Lease: timeout + leaseMargin})
+		}
+	}
+	if len(capacities) == 0 {
+		return nil
+	}
+	asked := time.Now()
+	claimed, err := c.ledger.Claim(ctx, capacities)
+	if err != nil {
+		return err
+	}
+	for i := range claimed {
+		limits[claimed[i].Webhook]--
+		c.push(p, &claimed[i], asked)
+	}
+	for name, left := range limits {
+		p.queues[name].claimed(left == 0)
+	}
+	return nil
+}
+
+// push gives a claimed delivery to its queue. One that no queue takes is dropped: its lease ends, and it comes
+// again.
+func (c *claimer) push(p *plan, claimed *ledger.Claimed, asked time.Time) {
+	q := p.queues[claimed.Webhook]
+	found, ok, problem := p.table.Find(claimed.Event, claimed.Topic, claimed.Webhook)
+	d := &delivery{
+		Delivery: found, table: p.table, attempt: claimed.Attempt, since: asked,
+		fence: claimed.Fence, expires: asked.Add(q.timeout() + leaseMargin),
+	}
+	if problem != nil {
+		d.ID, d.Topic, d.Webhook, d.Row = claimed.ID, claimed.Topic, claimed.Webhook, claimed.Event
+		c.misrendered(d, *problem)
+		return
+	}
+	if ok {
+		q.push(d, asked, false)
+	}
+}

@@ -1,0 +1,138 @@
+// Package daemon is walpost's runtime: it joins the stream of committed outbox rows, the rules, the senders and the
+// ledger, and keeps their order. It is embeddable: New, then Run.
+//
+//	cdc.Source ─▶ router ─▶ queue per webhook ─▶ sender ─▶ (nothing | ledger)
+//	                 └─ full, late, disabled ─▶ ledger ─▶ claimer ─▶ queue
+//	tracker (in cdc) ─▶ checkpointer ─▶ ledger, then cdc.Source.Confirm
+package daemon
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+
+	"github.com/rs/zerolog"
+
+	"github.com/walpost/walpost/cdc"
+	"github.com/walpost/walpost/config"
+	"github.com/walpost/walpost/internal/ledger"
+)
+
+// Daemon is one walpost runtime. Make it with New, call Run once.
+type Daemon struct {
+	*pipeline
+	options      Options
+	source       *cdc.Source
+	checkpointer *checkpointer
+	// wake, of capacity 1, makes the claimer look at the ledger now.
+	wake       chan struct{}
+	prepared   chan struct{} // closed once the ledger is there
+	ready      chan struct{}
+	readyOnce  sync.Once
+	reloading  sync.Mutex
+	lastReload atomic.Pointer[ReloadStatus]
+	retired    sync.WaitGroup // queues of webhooks that a reload removed, until their attempts have ended
+	// intake ends at the first signal, sending (in pipeline) at the second.
+	intake                          context.Context
+	stopIntake, stopSends, stopWork context.CancelFunc
+	fatal                           chan error // capacity 1: what ends the daemon
+}
+
+// New checks the options and compiles the configuration. It connects to nothing.
+func New(o Options) (*Daemon, error) {
+	if err := o.defaults(); err != nil {
+		return nil, err
+	}
+	first, err := newDraft(o.Config, o.Version, nil)
+	if err != nil {
+		return nil, err
+	}
+	d := &Daemon{
+		options:  o,
+		ready:    make(chan struct{}),
+		prepared: make(chan struct{}),
+		fatal:    make(chan error, 1),
+	}
+	d.pipeline = &pipeline{log: o.Logger, budget: newBudget(o.MemoryLimit), fail: d.fail, wake: make(chan struct{}, 1)}
+	d.intake, d.stopIntake = context.WithCancel(context.Background())
+	d.sending, d.stopSends = context.WithCancel(context.Background())
+	d.working, d.stopWork = context.WithCancel(context.Background())
+	d.adopt(first)
+	return d, nil
+}
+
+// Ready is closed when the daemon streams from its slot for the first time.
+func (d *Daemon) Ready() <-chan struct{} { return d.ready }
+
+// Abort gives up the attempts that still run: the second signal. They are recorded as interrupted.
+func (d *Daemon) Abort() { d.stopSends() }
+
+// fail ends the daemon with an error; only the first one counts.
+func (d *Daemon) fail(err error) {
+	select {
+	case d.fatal <- err:
+	default:
+	}
+	d.stopIntake()
+}
+
+// Run works until ctx ends, the first signal, and then drains: it takes no more events, records what waits, and
+// lets running attempts end for up to DrainTimeout or until Abort. It returns nil after a clean end, else what ended
+// it: a *cdc.SetupError says what to change.
+func (d *Daemon) Run(ctx context.Context) error {
+	defer context.AfterFunc(ctx, d.stopIntake)()
+	cfg := d.plan.Load().config
+	book, err := ledger.Open(ctx, ledger.Options{
+		ConnString: cfg.Database.URL.Reveal(), Record: ledger.Record(cfg.Ledger.Record), Logger: d.log,
+	})
+	if err != nil {
+		return err
+	}
+	defer book.Close()
+	d.ledger = book
+	if err := d.prepare(ctx, cfg); err != nil {
+		return err
+	}
+	return d.operate()
+}
+
+// prepare brings the ledger's schema up to date and learns which webhooks are disabled, before anything is sent.
+func (d *Daemon) prepare(ctx context.Context, cfg *config.Config) error {
+	if err := d.ledger.Migrate(ctx); err != nil {
+		return err
+	}
+	if err := d.syncWebhooks(ctx, d.plan.Load()); err != nil {
+		return err
+	}
+	d.checkpointer = &checkpointer{
+		pipeline: d.pipeline, slot: cfg.Outbox.Slot, every: d.options.CheckpointEvery,
+		state: trouble{log: d.log, what: "save the checkpoint"},
+	}
+	options := SourceOptions(cfg, d.log)
+	options.Resume = d.checkpointer.resume
+	options.Acquired = func(ctx context.Context, id cdc.Identity) error {
+		if err := d.checkpointer.acquired(ctx, id); err != nil {
+			return err
+		}
+		d.readyOnce.Do(func() { close(d.ready) })
+		return nil
+	}
+	source, err := cdc.New(options)
+	if err != nil {
+		return err
+	}
+	d.source, d.checkpointer.source = source, source
+	close(d.prepared)
+	return nil
+}
+
+// SourceOptions are the stream's options as the configuration gives them, for the daemon and for `walpost init`.
+func SourceOptions(cfg *config.Config, log zerolog.Logger) cdc.Options {
+	t := cfg.Outbox.Table
+	return cdc.Options{
+		ConnString: cfg.Database.ReplicationURL.Reveal(),
+		Schema:     t.Schema, Table: t.Name, Columns: t.Columns.Names(),
+		Slot: cfg.Outbox.Slot, Publication: cfg.Outbox.Publication,
+		Logger: log,
+	}
+}

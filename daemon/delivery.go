@@ -1,0 +1,71 @@
+package daemon
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/walpost/walpost/cdc"
+	"github.com/walpost/walpost/internal/ledger"
+	"github.com/walpost/walpost/internal/route"
+	"github.com/walpost/walpost/outbox"
+)
+
+// event is one outbox row on its way: it holds the row until every delivery that it gave is resolved, and only
+// then tells the stream that the row's part of the WAL is no longer needed.
+type event struct {
+	row    outbox.Row
+	source cdc.Row
+	size   int64 // bytes that the row keeps in memory
+	open   atomic.Int32
+	budget *budget
+}
+
+// expect sets how many deliveries must be resolved before the event is; it is called once, before any of them
+// can be.
+func (e *event) expect(deliveries int) { e.open.Store(int32(deliveries)) }
+
+// resolve counts n deliveries as delivered or durably recorded. The last one releases the event.
+func (e *event) resolve(n int) {
+	if e.open.Add(int32(-n)) == 0 {
+		e.budget.release(e.size)
+		e.source.Resolve()
+	}
+}
+
+// delivery is a route.Delivery in memory. The queue that holds it guards its mutable fields.
+type delivery struct {
+	route.Delivery
+	table   *route.Table
+	attempt int       // number of the next attempt, from 1
+	since   time.Time // when it was received, or claimed
+
+	// event is nil for a delivery claimed from the ledger: its row left the WAL long ago.
+	event *event
+	// fence proves to the ledger that we still own the delivery; 0 while the ledger doesn't know it.
+	fence int64
+	// recording is closed when the record that gave the fence is on its way to the ledger; nil unless that
+	// happened during the attempt.
+	recording chan struct{}
+	// expires is when the ledger may hand a claimed delivery to somebody else.
+	expires time.Time
+}
+
+// firstFence is the fence of a delivery that is recorded while its first attempt still runs.
+const firstFence = 1
+
+// size is what the delivery counts for in its queue's byte bound.
+func (d *delivery) size() int64 { return int64(len(d.Row.Payload) + len(d.Row.Headers)) }
+
+// expired reports whether an attempt that starts now could outlive the claim. Such a delivery is dropped
+// unsent: the ledger gives it out again, so it isn't lost, and nobody else can be sending it meanwhile.
+func (d *delivery) expired(now time.Time, timeout time.Duration) bool {
+	return !d.expires.IsZero() && now.Add(timeout).After(d.expires)
+}
+
+// recorded reports whether the ledger has the delivery.
+func (d *delivery) recorded() bool { return d.fence != 0 }
+
+// entry is the delivery as the ledger first learns of it, in the given state.
+func (d *delivery) entry(state ledger.State) ledger.Delivery {
+	return ledger.Delivery{ID: d.ID, Topic: d.Topic, Webhook: d.Webhook, State: state}
+}

@@ -1,0 +1,120 @@
+package daemon
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/walpost/walpost/internal/ledger"
+)
+
+// flushTimeout is how long the ledger may take for what is left to write at the end.
+const flushTimeout = 5 * time.Second
+
+// stage is a group of parts that are stopped together and waited for.
+type stage struct {
+	ctx  context.Context
+	stop context.CancelFunc
+	wg   sync.WaitGroup
+}
+
+func newStage() *stage {
+	s := &stage{}
+	s.ctx, s.stop = context.WithCancel(context.Background())
+	return s
+}
+
+// run starts a part. If it ends with an error, the daemon ends with that error.
+func (s *stage) run(fail func(error), part func(context.Context) error) {
+	s.wg.Go(func() {
+		if err := part(s.ctx); err != nil {
+			fail(err)
+		}
+	})
+}
+
+func (s *stage) end() {
+	s.stop()
+	s.wg.Wait()
+}
+
+// operate starts the stages in the order of the data's way, and ends them in the order in which their work runs
+// out: what brings work, what does it, what records it, what confirms it.
+func (d *Daemon) operate() error {
+	writing, streaming, checkpointing := newStage(), newStage(), newStage()
+	intake := &stage{ctx: d.intake, stop: d.stopIntake}
+
+	writing.run(d.fail, d.ledger.Run)
+	streaming.run(d.fail, d.source.Run)
+	checkpointing.run(d.fail, d.checkpointer.run)
+
+	router := newRouter(d.pipeline)
+	intake.run(d.fail, func(ctx context.Context) error { return router.run(ctx, d.source.Batches()) })
+	claimer := newClaimer(d.pipeline, d.options.ClaimEvery)
+	intake.run(d.fail, claimer.run)
+	intake.run(d.fail, func(ctx context.Context) error { return d.ledger.Listen(ctx, func() { signal(d.wake) }) })
+	intake.run(d.fail, func(ctx context.Context) error { return d.watch(ctx, d.options.ParkAfter) })
+	intake.run(d.fail, d.prune)
+
+	<-d.intake.Done()
+	defer d.stopWork()
+	defer time.AfterFunc(d.options.DrainTimeout, d.stopSends).Stop()
+	// Once attempts are given up, what they leave must reach the ledger soon, or stay unresolved in the WAL.
+	defer context.AfterFunc(d.sending, func() { time.AfterFunc(flushTimeout, d.stopWork) })()
+
+	intake.end()
+	d.drain()
+	writing.end()
+	checkpointing.end()
+	d.confirm()
+	streaming.end()
+	select {
+	case err := <-d.fatal:
+		return err
+	default:
+		return nil
+	}
+}
+
+// drain records what waits as owed and waits for the attempts that run.
+func (d *Daemon) drain() {
+	queues := d.plan.Load().queues
+	for _, q := range queues {
+		d.returnOwed(ledger.Pending, q.shut(gateStopped))
+	}
+	for _, q := range queues {
+		q.workers.Wait()
+		q.aimed().endpoint.Close()
+	}
+	d.retired.Wait()
+}
+
+// confirm makes the last checkpoint, so that the next start repeats nothing.
+func (d *Daemon) confirm() {
+	ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
+	defer cancel()
+	if err := d.checkpointer.save(ctx); err != nil {
+		d.log.Error().Err(err).Msg("last checkpoint not saved: the next start may repeat deliveries, with the same ids")
+	}
+}
+
+// prune keeps the ledger within its retention.
+func (d *Daemon) prune(ctx context.Context) error {
+	trouble := trouble{log: d.log, what: "prune the ledger"}
+	ticker := time.NewTicker(pruneEvery)
+	defer ticker.Stop()
+	for {
+		_, err := d.ledger.Prune(ctx, d.plan.Load().config.Ledger.Retention)
+		if ctx.Err() != nil {
+			return nil
+		}
+		trouble.note(err)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+	}
+}
+
+const pruneEvery = time.Hour

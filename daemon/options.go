@@ -1,0 +1,48 @@
+package daemon
+
+import (
+	"cmp"
+	"errors"
+	"time"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/rs/zerolog"
+
+	"github.com/walpost/walpost/config"
+)
+
+// Options are what New needs. A zero value means the default that is named with the field.
+type Options struct {
+	// Config is the checked configuration to start with. Required.
+	Config *config.Config
+	// Load reads the configuration anew when Reload is called. Nil: Reload answers with an error.
+	Load func() (*config.Config, hcl.Diagnostics)
+	// Version goes into the User-Agent of every webhook: "walpost/<version>". Default: "dev".
+	Version string
+	// Logger takes the daemon's log. The zero value logs nothing.
+	Logger zerolog.Logger
+	// ParkAfter is the age at which an event that isn't delivered yet moves from the WAL to the ledger.
+	// Default: 12 s, a 10 s timeout and a margin.
+	ParkAfter time.Duration
+	// DrainTimeout is how long running attempts may go on after Run's context has ended. Default: 12 s.
+	DrainTimeout time.Duration
+	// MemoryLimit bounds the bytes of the events that are in memory at a time. Default: 48 MiB.
+	MemoryLimit int64
+	// CheckpointEvery is the shortest time between two checkpoints. Default: 1 s.
+	CheckpointEvery time.Duration
+	// ClaimEvery is how often the ledger is asked for due deliveries when nothing else wakes us. Default: 1 s.
+	ClaimEvery time.Duration
+}
+
+func (o *Options) defaults() error {
+	if o.Config == nil {
+		return errors.New("daemon options: Config is required: load one with config.Load")
+	}
+	o.Version = cmp.Or(o.Version, "dev")
+	o.ParkAfter = cmp.Or(o.ParkAfter, 12*time.Second)
+	o.DrainTimeout = cmp.Or(o.DrainTimeout, 12*time.Second)
+	o.MemoryLimit = cmp.Or(o.MemoryLimit, 48<<20)
+	o.CheckpointEvery = cmp.Or(o.CheckpointEvery, time.Second)
+	o.ClaimEvery = cmp.Or(o.ClaimEvery, time.Second)
+	return nil
+}

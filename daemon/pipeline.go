@@ -1,0 +1,86 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/rs/zerolog"
+
+	"github.com/walpost/walpost/internal/ledger"
+	"github.com/walpost/walpost/internal/route"
+)
+
+// pipeline is what the parts that move deliveries share.
+type pipeline struct {
+	log      zerolog.Logger
+	ledger   *ledger.Ledger
+	budget   *budget
+	plan     atomic.Pointer[plan]
+	counters counters
+	// sending ends at the second signal, or when draining takes too long: running attempts are interrupted.
+	// working ends some seconds later: what didn't reach the ledger by then stays unresolved.
+	sending, working context.Context
+	// wake, of capacity 1, makes the claimer look at the ledger now.
+	wake chan struct{}
+	// turned is a test's signal, closed once the claimer has looked at the ledger.
+	turned atomic.Pointer[chan struct{}]
+	// fail ends the daemon with an error that must not be passed over.
+	fail func(error)
+}
+
+// submit hands an entry to the ledger's writer and waits while its buffer is full: this is where a ledger that is
+// down holds up the stream.
+func (p *pipeline) submit(e ledger.Entry) error { return p.ledger.Submit(p.working, e) }
+
+// park records deliveries of an event as owed, and resolves them when that is durable.
+func (p *pipeline) park(e *event, owed []ledger.Delivery) error {
+	if len(owed) == 0 {
+		return nil
+	}
+	p.counters.parked.Add(uint64(len(owed)))
+	return p.submit(ledger.Owed{Event: &e.row, Deliveries: owed, Done: p.resolves(e, len(owed))})
+}
+
+// quarantine keeps the event, or one delivery of it, with the problem that it gave.
+func (p *pipeline) quarantine(e *event, problem route.Problem) error {
+	p.counters.quarantined.Add(1)
+	p.log.Warn().Str(keyEvent, e.row.ID).Str(keyRule, problem.Rule).Str(keyWebhook, problem.Webhook).
+		Str(keyTopic, problem.Topic).Str(keyProblem, problem.Error()).Msg("event quarantined")
+	return p.submit(quarantined(e, problem, p.resolves(e, 1)))
+}
+
+func quarantined(e *event, problem route.Problem, done func(error)) ledger.Quarantined {
+	return ledger.Quarantined{
+		Event: &e.row, Rule: problem.Rule, Webhook: problem.Webhook, Topic: problem.Topic,
+		Diagnostic: problem.Error(), Done: done,
+	}
+}
+
+// resolves is the Done of an entry that stands for n unresolved deliveries of the event.
+func (p *pipeline) resolves(e *event, n int) func(error) {
+	return func(err error) {
+		if errors.Is(err, ledger.ErrStopped) {
+			return // we end: the event stays unresolved, and the slot sends it again
+		}
+		if err != nil && !errors.Is(err, ledger.ErrFenced) {
+			// Passing over it would lose the event; its transaction stays unconfirmed instead.
+			p.fail(fmt.Errorf("record event %s: %w", e.row.ID, err))
+			return
+		}
+		e.resolve(n)
+	}
+}
+
+// returnOwed records deliveries that leave their queue unsent. Those that the ledger has already are owed anyway.
+func (p *pipeline) returnOwed(state ledger.State, waiting []*delivery) {
+	for _, d := range waiting {
+		if d.recorded() {
+			continue
+		}
+		if err := p.park(d.event, []ledger.Delivery{d.entry(state)}); err != nil {
+			return // told to stop working: the rows are unresolved, the slot sends them again
+		}
+	}
+}

@@ -1,0 +1,265 @@
+package daemon
+
+import (
+	"sync"
+	"time"
+
+	"github.com/walpost/walpost/config"
+	"github.com/walpost/walpost/sender"
+)
+
+// queue is the bulkhead of one webhook: its waiting deliveries, bounded in number and bytes, and the attempts
+// that run, bounded by the webhook's concurrency. Nothing that its endpoint does reaches another queue.
+//
+// A goroutine exists per running attempt, never per waiting delivery.
+type queue struct {
+	name    string
+	attempt func(*queue, *target, *delivery)
+	workers sync.WaitGroup
+	// room is signalled when a full queue may take again, wake when a claim from the ledger would find room.
+	room, wake chan struct{}
+
+	mu      sync.Mutex
+	target  *target
+	gate    gate
+	waiting ring
+	bytes   int64
+	running int
+	// unrecorded are the running attempts of deliveries that the ledger doesn't know yet.
+	unrecorded map[*delivery]struct{}
+	lastPush   time.Time
+	// ahead: we disabled the webhook ourselves and the ledger didn't know it until aheadUntil, or doesn't yet.
+	ahead      bool
+	aheadUntil time.Time
+	// backlog says that the ledger has more for this webhook than the last claim took.
+	backlog bool
+}
+
+// target is what a reload replaces in a queue: where to send and within which limits.
+type target struct {
+	webhook  *config.Webhook
+	options  sender.Options // that the endpoint was made with
+	endpoint *sender.Endpoint
+}
+
+// maxQueueBytes bounds the payload bytes that wait in one queue, beside its bound in deliveries.
+const maxQueueBytes = 8 << 20
+
+// gate says whether a queue starts attempts.
+type gate uint8
+
+const (
+	gateOpen     gate = iota
+	gateDisabled      // the webhook is disabled: deliveries are parked until it is enabled
+	gateStopped       // we shut down, or the webhook left the configuration: deliveries stay owed
+)
+
+// admission is a queue's answer to a delivery.
+type admission uint8
+
+const (
+	admitted admission = iota
+	refusedFull
+	refusedDisabled
+	refusedStopped
+)
+
+func newQueue(name string, t *target, attempt func(*queue, *target, *delivery), wake chan struct{}) *queue {
+	return &queue{
+		name: name, attempt: attempt, target: t, wake: wake,
+		room:       make(chan struct{}, 1),
+		unrecorded: map[*delivery]struct{}{},
+	}
+}
+
+// push takes the delivery, or says why not. pressed: memory is short, so that only an empty queue may take.
+func (q *queue) push(d *delivery, now time.Time, pressed bool) admission {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	switch {
+	case q.gate == gateDisabled:
+		return refusedDisabled
+	case q.gate == gateStopped:
+		return refusedStopped
+	}
+	n := q.waiting.len()
+	if n >= q.target.webhook.Queue || n > 0 && (pressed || q.bytes+d.size() > maxQueueBytes) {
+		return refusedFull
+	}
+	q.waiting.push(d)
+	q.bytes += d.size()
+	q.lastPush = now
+	q.start()
+	return admitted
+}
+
+// start gives the waiting deliveries workers, as far as the concurrency allows. The caller holds mu.
+func (q *queue) start() {
+	for q.gate == gateOpen && q.running < q.target.webhook.Concurrency && q.waiting.len() > 0 {
+		t, d := q.take()
+		q.running++
+		q.workers.Go(func() { q.run(t, d) })
+	}
+}
+
+// run attempts deliveries one after the other until none waits.
+func (q *queue) run(t *target, d *delivery) {
+	for d != nil {
+		q.attempt(q, t, d)
+		t, d = q.next()
+	}
+}
+
+// next takes a worker's next delivery; nil ends the worker.
+func (q *queue) next() (*target, *delivery) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.gate != gateOpen || q.waiting.len() == 0 || q.running > q.target.webhook.Concurrency {
+		q.running--
+		if q.backlog && q.waiting.len() == 0 {
+			signal(q.wake)
+		}
+		return nil, nil
+	}
+	return q.take()
+}
+
+// take moves the front from waiting to running. The caller holds mu and knows that one waits.
+func (q *queue) take() (*target, *delivery) {
+	d := q.waiting.pop()
+	q.bytes -= d.size()
+	if !d.recorded() {
+		q.unrecorded[d] = struct{}{}
+	}
+	signal(q.room)
+	return q.target, d
+}
+
+// finish ends the delivery's attempt for the watch on late ones. When the watch has recorded the delivery
+// meanwhile, finish waits until that record is on its way, so that the outcome is written after it.
+func (q *queue) finish(d *delivery) {
+	q.mu.Lock()
+	delete(q.unrecorded, d)
+	recording := d.recording
+	q.mu.Unlock()
+	if recording != nil {
+		<-recording
+	}
+}
+
+// late takes out what was received before the deadline: the waiting deliveries, which leave the queue, and the
+// running ones, which go on under firstFence. Both are to be recorded; the caller closes recording of the latter
+// once it has handed them to the ledger.
+func (q *queue) late(deadline time.Time) (waiting, running []*delivery) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for d := q.waiting.front(); d != nil && d.since.Before(deadline); d = q.waiting.front() {
+		waiting = append(waiting, q.drop())
+	}
+	for d := range q.unrecorded {
+		if d.since.Before(deadline) {
+			d.fence, d.recording = firstFence, make(chan struct{})
+			delete(q.unrecorded, d)
+			running = append(running, d)
+		}
+	}
+	return waiting, running
+}
+
+// shut closes the gate and takes out all that waits. Running attempts go on. The hardest gate wins: what is
+// stopped can't become merely disabled.
+func (q *queue) shut(g gate) []*delivery {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.gate = max(q.gate, g)
+	var waiting []*delivery
+	for q.waiting.len() > 0 {
+		waiting = append(waiting, q.drop())
+	}
+	return waiting
+}
+
+// drop takes the front out unsent. The caller holds mu and knows that one waits.
+func (q *queue) drop() *delivery {
+	d := q.waiting.pop()
+	q.bytes -= d.size()
+	signal(q.room)
+	return d
+}
+
+// gone shuts the queue because its endpoint is gone. Until durable is called, and for whatever was read from the
+// ledger before that, what the ledger says of the webhook is older than what we know.
+func (q *queue) gone() (waiting []*delivery, durable func()) {
+	q.disabling(true)
+	return q.shut(gateDisabled), func() { q.disabling(false) }
+}
+
+func (q *queue) disabling(now bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.ahead, q.aheadUntil = now, time.Now()
+}
+
+// enable opens the gate of a disabled queue if the ledger, as read at the given time, knows all that we know.
+func (q *queue) enable(read time.Time) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.gate == gateDisabled && !q.ahead && read.After(q.aheadUntil) {
+		q.gate = gateOpen
+	}
+}
+
+// aimed is the current target.
+func (q *queue) aimed() *target {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.target
+}
+
+func (q *queue) timeout() time.Duration { return q.aimed().webhook.Timeout }
+
+// aim replaces the target and gives back the old one.
+func (q *queue) aim(t *target) *target {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	old := q.target
+	q.target = t
+	q.start()
+	return old
+}
+
+// free is how many deliveries a claim from the ledger may bring now: as many as can start at once. How long one
+// attempt may take comes with it.
+func (q *queue) free() (n int, timeout time.Duration) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	w := q.target.webhook
+	if q.gate != gateOpen {
+		return 0, w.Timeout
+	}
+	return max(0, w.Concurrency-q.running-q.waiting.len()), w.Timeout
+}
+
+// claimed notes whether the ledger may have more for this webhook.
+func (q *queue) claimed(backlog bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.backlog = backlog
+}
+
+// stalled reports whether the delivery that has waited longest has waited for too long for the endpoint to be
+// called merely busy.
+func (q *queue) stalled(now time.Time) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	d := q.waiting.front()
+	return d != nil && now.Sub(d.since) > stallAfter
+}
+
+// starving reports whether the queue had traffic a moment ago and has nothing to do now.
+func (q *queue) starving(now time.Time) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.gate == gateOpen && q.waiting.len() == 0 && q.running < q.target.webhook.Concurrency &&
+		now.Sub(q.lastPush) < recentTraffic
+}

@@ -1,0 +1,61 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/walpost/walpost/internal/ledger"
+)
+
+// Reload reads the configuration anew and puts it into force. All that can fail happens before the first running
+// part is touched: on an error, which may be a *ConfigError, everything goes on as before. Deliveries that wait, and
+// retries, go on under the new rules; those of a webhook that left the configuration stay owed in the ledger.
+func (d *Daemon) Reload(ctx context.Context) error {
+	d.reloading.Lock()
+	defer d.reloading.Unlock()
+	err := d.reload(ctx)
+	status := &ReloadStatus{At: time.Now()}
+	if err != nil {
+		status.Error = err.Error()
+	}
+	d.lastReload.Store(status)
+	return err
+}
+
+func (d *Daemon) reload(ctx context.Context) error {
+	if d.options.Load == nil {
+		return errors.New("reload: this daemon was started without a way to read its configuration anew")
+	}
+	select {
+	case <-d.prepared:
+	default:
+		return errors.New("reload: the daemon is still starting: try again in a moment")
+	}
+	cfg, diagnostics := d.options.Load()
+	if diagnostics.HasErrors() {
+		return &ConfigError{Files: cfg.Files, Diagnostics: diagnostics}
+	}
+	running := d.plan.Load()
+	if err := fixed(running.config, cfg); err != nil {
+		return err
+	}
+	next, err := newDraft(cfg, d.options.Version, running.queues)
+	if err != nil {
+		return err
+	}
+	if next.states, err = d.ledger.Webhooks(ctx); err != nil {
+		return err
+	}
+	for _, q := range d.adopt(next) {
+		waiting := q.shut(gateStopped)
+		d.retired.Go(func() {
+			d.returnOwed(ledger.Pending, waiting)
+			q.workers.Wait()
+			q.aimed().endpoint.Close()
+		})
+	}
+	signal(d.wake)
+	d.log.Info().Int(keyCount, len(cfg.Webhooks)).Msg("configuration reloaded")
+	return nil
+}

@@ -1,0 +1,46 @@
+package daemon
+
+// ring is a growing first-in-first-out buffer: waiting deliveries are pushed at the back and taken from the
+// front, in constant time and without an allocation per delivery.
+type ring struct {
+	slots []*delivery
+	head  int
+	count int
+}
+
+func (r *ring) len() int { return r.count }
+
+func (r *ring) push(d *delivery) {
+	if r.count == len(r.slots) {
+		r.grow()
+	}
+	r.slots[(r.head+r.count)%len(r.slots)] = d
+	r.count++
+}
+
+// front is the delivery that has waited longest, nil when none waits.
+func (r *ring) front() *delivery {
+	if r.count == 0 {
+		return nil
+	}
+	return r.slots[r.head]
+}
+
+// pop takes the front, nil when none waits.
+func (r *ring) pop() *delivery {
+	if r.count == 0 {
+		return nil
+	}
+	d := r.slots[r.head]
+	r.slots[r.head] = nil
+	r.head = (r.head + 1) % len(r.slots)
+	r.count--
+	return d
+}
+
+func (r *ring) grow() {
+	slots := make([]*delivery, max(16, 2*len(r.slots)))
+	n := copy(slots, r.slots[r.head:])
+	copy(slots[n:], r.slots[:r.head])
+	r.slots, r.head = slots, 0
+}

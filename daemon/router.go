@@ -1,0 +1,201 @@
+package daemon
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/walpost/walpost/cdc"
+	"github.com/walpost/walpost/internal/ledger"
+	"github.com/walpost/walpost/internal/route"
+	"github.com/walpost/walpost/outbox"
+)
+
+// router takes committed rows from the stream, in commit order, and brings each event's deliveries into their
+// queues, or into the ledger where a queue can't take them. It runs in one goroutine and never waits on HTTP.
+type router struct {
+	*pipeline
+	parsers map[*cdc.Relation]*outbox.Parser
+	debts   map[*queue]*debt
+}
+
+func newRouter(p *pipeline) *router {
+	return &router{pipeline: p, parsers: map[*cdc.Relation]*outbox.Parser{}, debts: map[*queue]*debt{}}
+}
+
+// Backpressure. A full queue is a reason to read slower, because the WAL is the better queue, but only while its
+// endpoint moves and nobody else is kept waiting for its sake.
+const (
+	// stallAfter is how long a queue's front may wait before the queue overflows into the ledger.
+	stallAfter = 3 * time.Second
+	// recentTraffic is how long after its last delivery a queue without work counts as kept waiting.
+	recentTraffic = time.Second
+	// patience is how long others may be kept waiting for one queue within debtWindow.
+	patience   = 100 * time.Millisecond
+	debtWindow = time.Second
+	// lookAgain is how often a blocked router looks whether the conditions above still hold.
+	lookAgain = 5 * time.Millisecond
+)
+
+// debt is the time that other queues were kept waiting for this one in the current window.
+type debt struct {
+	since time.Time
+	spent time.Duration
+}
+
+// run routes until the stream ends or the intake is stopped.
+func (r *router) run(intake context.Context, batches <-chan cdc.Batch) error {
+	for {
+		select {
+		case <-intake.Done():
+			return nil
+		case batch, open := <-batches:
+			if !open {
+				return nil
+			}
+			for i := range batch {
+				if err := r.row(intake, &batch[i]); err != nil {
+					return err
+				}
+				if intake.Err() != nil {
+					return nil // the rest of the batch was never taken: the slot sends it again
+				}
+			}
+		}
+	}
+}
+
+// row routes one row. An error means that the ledger didn't take what must be recorded because we are told to
+// stop working; the row is unresolved then, and comes again.
+func (r *router) row(intake context.Context, row *cdc.Row) error {
+	p := r.plan.Load()
+	r.counters.events.Add(1)
+	e := &event{source: *row, budget: r.budget}
+	problem := r.parse(p, e)
+	e.size = int64(len(e.row.Payload)+len(e.row.Headers)) + eventOverhead
+	r.budget.take(e.size)
+	if problem != nil {
+		e.expect(1)
+		return r.quarantine(e, *problem)
+	}
+	deliveries, problems := p.table.Route(&e.row)
+	if len(deliveries)+len(problems) == 0 {
+		r.counters.unrouted.Add(1)
+		e.expect(1)
+		e.resolve(1)
+		return nil
+	}
+	e.expect(len(deliveries) + len(problems))
+	for _, problem := range problems {
+		if err := r.quarantine(e, problem); err != nil {
+			return err
+		}
+	}
+	return r.spread(intake, p, e, deliveries)
+}
+
+// eventOverhead is what an event costs in memory beside its payload and headers, in bytes.
+const eventOverhead = 512
+
+// parse reads the row by the outbox contract. A row that breaks it becomes an event all the same, as far as it
+// can be read and under an id of its own, so that it can be kept with the problem that is given back.
+func (r *router) parse(p *plan, e *event) *route.Problem {
+	parser, err := r.parser(p, e.source.Relation)
+	if err == nil {
+		e.row, err = parser.Parse(e.source.Values)
+	}
+	e.row.LSN, e.row.CommittedAt = uint64(e.source.CommitLSN), e.source.CommitTime
+	if e.row.ID == "" {
+		e.row.ID = e.source.CommitLSN.String() + "#" + strconv.Itoa(e.source.Ordinal)
+	}
+	if err != nil {
+		return &route.Problem{Summary: badRow, Detail: err.Error()}
+	}
+	return tooLarge(&e.row, p.config)
+}
+
+// parser is made once for each shape that the table has had.
+func (r *router) parser(p *plan, rel *cdc.Relation) (*outbox.Parser, error) {
+	if parser, ok := r.parsers[rel]; ok {
+		return parser, nil
+	}
+	names, types := make([]string, len(rel.Columns)), make([]uint32, len(rel.Columns))
+	for i, c := range rel.Columns {
+		names[i], types[i] = c.Name, c.TypeOID
+	}
+	parser, err := outbox.NewParser(p.config.Outbox.Table.Columns, names, types...)
+	if err != nil {
+		return nil, err
+	}
+	r.parsers = map[*cdc.Relation]*outbox.Parser{rel: parser}
+	return parser, nil
+}
+
+// spread offers each delivery to its queue and records those that no queue takes.
+func (r *router) spread(intake context.Context, p *plan, e *event, deliveries []route.Delivery) error {
+	now := time.Now()
+	var owed []ledger.Delivery
+	for i := range deliveries {
+		d := &delivery{Delivery: deliveries[i], table: p.table, attempt: 1, since: now, event: e}
+		switch r.offer(intake, p, d) {
+		case admitted:
+		case refusedDisabled:
+			owed = append(owed, d.entry(ledger.Parked))
+		default:
+			owed = append(owed, d.entry(ledger.Pending))
+		}
+	}
+	return r.park(e, owed)
+}
+
+// offer pushes the delivery into its queue, and waits for room in a full one as long as that is fair.
+func (r *router) offer(intake context.Context, p *plan, d *delivery) admission {
+	q, ok := p.queues[d.Webhook]
+	if !ok {
+		return refusedStopped
+	}
+	for {
+		now := time.Now()
+		a := q.push(d, now, r.budget.full())
+		if a != refusedFull || !r.patient(p, q, now) {
+			return a
+		}
+		timer := time.NewTimer(lookAgain)
+		select {
+		case <-q.room:
+		case <-r.budget.freed:
+		case <-timer.C:
+		case <-intake.Done():
+			timer.Stop()
+			return refusedStopped
+		}
+		timer.Stop()
+		r.owe(p, q, time.Since(now))
+	}
+}
+
+// patient reports whether to wait for room in q.
+func (r *router) patient(p *plan, q *queue, now time.Time) bool {
+	if q.stalled(now) {
+		return false
+	}
+	d := r.debts[q]
+	return d == nil || now.Sub(d.since) > debtWindow || d.spent < patience
+}
+
+// owe books the time that the router was blocked on q, if another queue was kept waiting for it.
+func (r *router) owe(p *plan, q *queue, waited time.Duration) {
+	now := time.Now()
+	for _, other := range p.queues {
+		if other == q || !other.starving(now) {
+			continue
+		}
+		d := r.debts[q]
+		if d == nil || now.Sub(d.since) > debtWindow {
+			d = &debt{since: now}
+			r.debts[q] = d
+		}
+		d.spent += waited
+		return
+	}
+}

@@ -1,0 +1,56 @@
+package daemon
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/walpost/walpost/cdc"
+	"github.com/walpost/walpost/internal/ledger"
+)
+
+// Status is what the daemon knows beyond the ledger, at one moment.
+type Status struct {
+	Stream      cdc.Stats       `json:"stream"`
+	Counters    ledger.Counters `json:"counters"`
+	MemoryBytes int64           `json:"memory_bytes"` // of the events that are in memory
+	Queues      []QueueStatus   `json:"queues"`       // by webhook name
+	Reload      *ReloadStatus   `json:"reload,omitempty"`
+}
+
+// QueueStatus is one webhook's queue.
+type QueueStatus struct {
+	Webhook  string `json:"webhook"`
+	Waiting  int    `json:"waiting"`
+	Running  int    `json:"running"`
+	Disabled bool   `json:"disabled"`
+}
+
+// ReloadStatus is the latest reload. Error is empty if it went into force.
+type ReloadStatus struct {
+	At    time.Time `json:"at"`
+	Error string    `json:"error,omitempty"`
+}
+
+// Status may be called at any time from any goroutine.
+func (d *Daemon) Status() Status {
+	s := Status{
+		Counters: d.counters.total(), MemoryBytes: d.budget.used.Load(), Reload: d.lastReload.Load(),
+	}
+	select {
+	case <-d.prepared:
+		s.Stream = d.source.Stats()
+	default:
+	}
+	queues := d.plan.Load().queues
+	for _, name := range slices.Sorted(maps.Keys(queues)) {
+		s.Queues = append(s.Queues, queues[name].status())
+	}
+	return s
+}
+
+func (q *queue) status() QueueStatus {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return QueueStatus{Webhook: q.name, Waiting: q.waiting.len(), Running: q.running, Disabled: q.gate == gateDisabled}
+}
