@@ -41,7 +41,7 @@ func bounded(value cty.Value, strings bool) bool {
 		return checkMagnitude(value.AsBigFloat()) == nil
 	case t == cty.String && strings:
 		number, err := cty.ParseNumberVal(value.AsString())
-		return err != nil || number.AsBigFloat().IsInf() || bounded(number, false) // "inf" is short enough
+		return err != nil || bounded(number, false)
 	case t.IsPrimitiveType() || !value.CanIterateElements():
 		return true
 	case !strings && t.IsCollectionType() && t.ElementType() == cty.String:

@@ -101,10 +101,7 @@ func (e *logicExpr) Value(ctx *hcl.EvalContext) (cty.Value, hcl.Diagnostics) {
 // truth evaluates the expression; false: it is not plainly true or false.
 func truth(expr hclsyntax.Expression, ctx *hcl.EvalContext) (value, ok bool) {
 	v, diags := expr.Value(ctx)
-	if len(diags) > 0 || v.IsMarked() || v.Type() != cty.Bool || v.IsNull() || !v.IsKnown() {
-		return false, false
-	}
-	return v.True(), true
+	return v == cty.True, len(diags) == 0 && (v == cty.True || v == cty.False)
 }
 
 // isBool reports whether a rewritten expression gives a bool, or fails in a way that

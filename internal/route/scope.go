@@ -76,6 +76,9 @@ func (s *scope) value(expr hclsyntax.Expression, t cty.Type, sentence string) (v
 	if diags.HasErrors() {
 		return cty.NilVal, problem(diags, expr.Range())
 	}
+	if t == cty.Bool && (value == cty.True || value == cty.False) {
+		return value, nil // quick, as most conditions come here
+	}
 	value, _ = value.UnmarkDeep()
 	if value.IsNull() {
 		return value, nil

@@ -208,10 +208,11 @@ func measure(text []byte) (digits, exponent int, err error) {
 	return len(significant), exponent + len(mantissa) - len(significant), nil
 }
 
-// checkMagnitude refuses a number that would be too long if it were written out.
+// checkMagnitude refuses a number that would be too long if it were written out. An
+// infinite one, which HCL makes of a division by zero, is short.
 func checkMagnitude(f *big.Float) error {
 	const maxBits = maxDigits * 4 // log2(10) < 4
-	if exponent := f.MantExp(nil); f.IsInf() || exponent > maxBits || exponent < -maxBits {
+	if exponent := f.MantExp(nil); exponent > maxBits || exponent < -maxBits {
 		return errNumber
 	}
 	return nil
@@ -280,6 +281,9 @@ func appendMembers(dst []byte, value cty.Value) ([]byte, error) {
 func appendNumber(dst []byte, f *big.Float) ([]byte, error) {
 	if n, accuracy := f.Int64(); accuracy == big.Exact {
 		return strconv.AppendInt(dst, n, 10), nil
+	}
+	if f.IsInf() {
+		return dst, errUnencodable
 	}
 	if err := checkMagnitude(f); err != nil {
 		return dst, err
