@@ -56,8 +56,10 @@ func newRig(t testing.TB, hcl string) *rig {
 func (r *rig) edit(hcl string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.hcl = fmt.Sprintf("database { url = env(\"DATABASE_URL\") }\noutbox { slot = %q }\n", r.db.Name) +
-		strings.ReplaceAll(hcl, "{url}", r.receiver.server.URL)
+	r.hcl = "database { url = env(\"DATABASE_URL\") }\n" + strings.ReplaceAll(hcl, "{url}", r.receiver.server.URL)
+	if !strings.Contains(hcl, "outbox {") {
+		r.hcl += fmt.Sprintf("\noutbox { slot = %q }\n", r.db.Name)
+	}
 }
 
 func (r *rig) load() (*config.Config, hcl.Diagnostics) {
