@@ -164,7 +164,8 @@ func (in *inspector) traversal(t hcl.Traversal) {
 
 // field checks the attribute of event that is named first.
 func (in *inspector) field(step hcl.Traverser) {
-	name, at := "", step.SourceRange()
+	var name string
+	at := step.SourceRange()
 	switch step := step.(type) {
 	case hcl.TraverseAttr:
 		name = step.Name
@@ -226,12 +227,11 @@ func isReading(call *hclsyntax.FunctionCallExpr) bool {
 }
 
 func (in *inspector) read(call *hclsyntax.FunctionCallExpr, name string) {
-	answers, a := in.reading.files, answer{}
+	answers, read := in.reading.files, in.reading.readFile
 	if call.Name == "env" {
-		answers, a = in.reading.env, in.reading.readEnv(name)
-	} else {
-		a = in.reading.readFile(name)
+		answers, read = in.reading.env, in.reading.readEnv
 	}
+	a := read(name)
 	hasDefault := call.Name == "env" && len(call.Args) > 1
 	if a.problem == "" || hasDefault || in.trying > 0 {
 		return

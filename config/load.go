@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -142,7 +143,8 @@ func unreadable(path string, err error) hcl.Diagnostics {
 
 // reason is the cause of a file error, without the path and the system call.
 func reason(err error) error {
-	if pathErr, ok := err.(*fs.PathError); ok {
+	var pathErr *fs.PathError
+	if errors.As(err, &pathErr) {
 		return pathErr.Err
 	}
 	return err

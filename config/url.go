@@ -64,7 +64,7 @@ func (b *block) checkURLText(expr hclsyntax.Expression) {
 		return // env() or file() gave nothing, which is reported
 	}
 	at := expr.Range()
-	summary, why := "", ""
+	var summary, why string
 	switch {
 	case whole:
 		summary, why = "Invalid URL", urlProblem(text)

@@ -214,7 +214,7 @@ func (b *block) decodeSign() *Sign {
 func (b *block) checkSignKey(argument string, secret element[Secret]) bool {
 	text := secret.value.Reveal()
 	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(text, "whsec_"))
-	why := ""
+	var why string
 	switch {
 	case text != strings.TrimSpace(text):
 		why = "There is a space or line break around it. If it comes from file(), write trimspace(file(\"…\"))."
