@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"time"
 
@@ -100,19 +101,28 @@ func (o *Options) setDefaults() {
 type Ledger struct {
 	options Options
 	pool    *pgxpool.Pool
-	queue   queue
+	queue   *queue
 	pending *semaphore.Weighted
 }
 
 // Sessions are few and give up early, so that walpost never starves the host of connections nor waits on its locks.
 const maxConns = 4
 
-var sessionParams = map[string]string{
+// sessionDefaults are what the connection string may set otherwise.
+var sessionDefaults = map[string]string{
 	"application_name":                    "walpost",
 	"lock_timeout":                        "5s",
 	"statement_timeout":                   "30s",
 	"idle_in_transaction_session_timeout": "30s",
-	"timezone":                            "UTC",
+}
+
+// sessionParams hold whatever the connection string, the database or the role say. A commit that could be lost with the
+// server's memory must not resolve an event, so commits are synchronous; the statements are written for read committed.
+var sessionParams = map[string]string{
+	"synchronous_commit":            "on",
+	"default_transaction_isolation": "read committed",
+	"client_encoding":               "UTF8",
+	"timezone":                      "UTC",
 }
 
 // Open reads the options and makes the pool. It connects only when something is asked for, so a database that is down
@@ -140,13 +150,13 @@ func Open(ctx context.Context, o Options) (*Ledger, error) {
 	}, nil
 }
 
-// setSessionParams leaves alone what the connection string sets itself.
 func setSessionParams(config *pgconn.Config) {
-	for name, value := range sessionParams {
+	for name, value := range sessionDefaults {
 		if _, set := config.RuntimeParams[name]; !set {
 			config.RuntimeParams[name] = value
 		}
 	}
+	maps.Copy(config.RuntimeParams, sessionParams)
 }
 
 // Close closes the pool. Run must have returned.

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -142,5 +143,26 @@ func TestPruneHasLeastRetention(t *testing.T) {
 	f.shift(30 * time.Minute)
 	if p := f.prune(0); p.Deliveries != 0 {
 		t.Errorf("pruned %+v", p)
+	}
+}
+
+func TestPruneConcurrently(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, Options{})
+	for n := range 500 {
+		f.put(n, Failed)
+	}
+	f.shift(30 * day)
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			if _, err := f.Prune(t.Context(), 7*day); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if f.count("delivery") != 0 || f.count("event") != 0 {
+		t.Errorf("%d deliveries and %d events are left", f.count("delivery"), f.count("event"))
 	}
 }

@@ -21,7 +21,7 @@ type queue struct {
 	changed chan struct{} // capacity 1: entries were added
 }
 
-func newQueue() queue { return queue{changed: make(chan struct{}, 1)} }
+func newQueue() *queue { return &queue{changed: make(chan struct{}, 1)} }
 
 // add reports false once the queue is closed.
 func (q *queue) add(w waiting) bool {

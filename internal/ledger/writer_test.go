@@ -403,6 +403,40 @@ func TestWriterSurvivesServerRestart(t *testing.T) {
 	}
 }
 
+// A lock that the host holds on the ledger delays the writer, for as long as it takes, and loses nothing.
+func TestWriterOutlivesLock(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	owner := *db
+	db.URL += "?lock_timeout=20"
+	if strings.Contains(owner.URL, "?") {
+		db.URL = owner.URL + "&lock_timeout=20"
+	}
+	log := make(logLines, 100)
+	f := start(t, db, Options{Logger: zerolog.New(log)})
+	conn := owner.Conn(t)
+	if _, err := conn.Exec(t.Context(), "begin; lock table walpost.event"); err != nil {
+		t.Fatal(err)
+	}
+	e := event(1, 50)
+	done := make(chan error, 2)
+	if err := f.Submit(t.Context(), owed(e, delivery(e, "crm", Pending))(func(err error) { done <- err })); err != nil {
+		t.Fatal(err)
+	}
+	if line := <-log; !strings.Contains(line, "lock timeout") {
+		t.Errorf("log says %q", line)
+	}
+	if _, err := conn.Exec(t.Context(), "commit"); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if d := f.view(deliveryID(e, "crm")); d.State != Pending {
+		t.Errorf("delivery is %+v", d)
+	}
+}
+
 func TestRunGivesUpAfterFlushTimeout(t *testing.T) {
 	t.Parallel()
 	log := make(logLines, 100)

@@ -183,6 +183,9 @@ begin
     if keep < interval '1 hour' then
         raise exception 'attempts are kept for an hour at least' using errcode = 'invalid_parameter_value';
     end if;
+    if not pg_try_advisory_xact_lock(hashtext('walpost.roll_attempts')) then
+        return 0; -- another daemon is at it
+    end if;
     for i in 0..ahead loop
         lower := (today + i)::timestamp at time zone 'UTC';
         upper := (today + i + 1)::timestamp at time zone 'UTC';
