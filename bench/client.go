@@ -86,6 +86,6 @@ func payload(i, size int) []byte {
 
 // envelope is the body that walpost makes of row i in its default shape.
 func envelope(i, size int) []byte {
-	b := fmt.Appendf(nil, `{"id":"00000000-0000-4000-8000-%012d","topic":"lead.created","created_at":"2026-01-01T00:00:00Z",`, i)
+	b := fmt.Appendf(nil, `{"id":"00000000-0000-4000-8000-%012d","topic":"contact.tagged","created_at":"2026-01-01T00:00:00Z",`, i)
 	return append(b, payload(i, size)[1:]...)
 }
