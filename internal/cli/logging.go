@@ -1,10 +1,8 @@
 package cli
 
 import (
-	"os"
 	"time"
 
-	"github.com/mattn/go-isatty"
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 )
@@ -32,7 +30,7 @@ func (a *app) logger(cmd *cobra.Command) (zerolog.Logger, error) {
 	format := a.logFormat
 	if format == "" {
 		format = logJSON
-		if a.terminal() {
+		if isTerminal(a.Stderr) {
 			format = logConsole
 		}
 	}
@@ -46,16 +44,4 @@ func (a *app) logger(cmd *cobra.Command) (zerolog.Logger, error) {
 		return zerolog.Nop(), usage(cmd.CommandPath()+" --log-format json",
 			"--log-format is %q, not json or console", a.logFormat)
 	}
-}
-
-// terminal reports whether errors and the log go to a terminal.
-func (a *app) terminal() bool {
-	f, ok := a.Stderr.(*os.File)
-	return ok && isatty.IsTerminal(f.Fd())
-}
-
-// colors reports whether they may be colored: https://no-color.org.
-func (a *app) colors() bool {
-	no, _ := a.LookupEnv("NO_COLOR")
-	return no == "" && a.terminal()
 }

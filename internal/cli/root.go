@@ -45,7 +45,7 @@ delivers the webhooks, with retries that survive restarts.`,
 		commands []*cobra.Command
 	}{
 		{groupSetUp, []*cobra.Command{a.initCommand(), a.checkCommand(), a.rulesCommand()}},
-		{groupRun, []*cobra.Command{a.runCommand()}},
+		{groupRun, []*cobra.Command{a.runCommand(), a.demoCommand()}},
 		{groupLook, []*cobra.Command{a.statusCommand(), a.deliveriesCommand()}},
 		{groupControl, []*cobra.Command{a.enableCommand(), a.disableCommand(), a.replayCommand()}},
 		{"", []*cobra.Command{a.versionCommand()}},

@@ -1,0 +1,97 @@
+package admin_test
+
+import (
+	"encoding/json"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/walpost/walpost/internal/admin"
+	"github.com/walpost/walpost/internal/ledger"
+)
+
+var noon = time.Date(2025, 1, 31, 12, 0, 0, 0, time.UTC)
+
+func TestReportJoinsConfigurationAndLedger(t *testing.T) {
+	t.Parallel()
+	r := admin.NewReport("walpost", []admin.Webhook{{"crm", true}, {"new", true}, {"off", false}}, ledger.Status{
+		Now:        noon,
+		Checkpoint: &ledger.Checkpoint{LSN: 0x1_0000_00AB, Epoch: 3, UpdatedAt: noon.Add(-90 * time.Second), Counters: ledger.Counters{Events: 7}},
+		Slot:       &ledger.SlotStatus{Active: true, WALStatus: "reserved", ConfirmedFlush: 0xAB, RetainedBytes: 5, LagBytes: 4},
+		Webhooks: []ledger.WebhookCount{
+			{Webhook: "crm", OldestDue: noon.Add(time.Minute), States: map[ledger.State]int64{
+				ledger.Pending: 1, ledger.Retrying: 2, ledger.Failed: 3, ledger.Parked: 4, ledger.Delivered: 5,
+			}},
+			{Webhook: "done", States: map[ledger.State]int64{ledger.Delivered: 1}},
+			{Webhook: "old", States: map[ledger.State]int64{ledger.Parked: 2}},
+		},
+		Disabled:    []ledger.WebhookState{{Name: "crm", DisabledAt: noon, Reason: ledger.Reason{By: "endpoint", Why: "410"}}},
+		Quarantined: 2,
+		Incidents:   []ledger.Incident{{Kind: "slot-lost", Detail: "gone"}},
+	})
+
+	if c := r.Checkpoint; c.LSN != "1/AB" || c.AgeSeconds != 90 || r.Counters.Events != 7 {
+		t.Errorf("checkpoint %+v, counters %+v", c, r.Counters)
+	}
+	if r.Slot.ConfirmedLSN != "0/AB" || !r.Slot.Exists || r.Slot.Name != "walpost" {
+		t.Errorf("slot %+v", r.Slot)
+	}
+	type line struct {
+		name                 string
+		state                admin.WebhookState
+		owed, failed, parked int64
+	}
+	var got []line
+	for _, w := range r.Webhooks {
+		got = append(got, line{w.Name, w.State, w.Owed, w.Failed, w.Parked})
+	}
+	want := []line{
+		{"crm", admin.Disabled, 3, 3, 4}, {"new", admin.Enabled, 0, 0, 0}, {"off", admin.Off, 0, 0, 0}, {"old", admin.Removed, 0, 0, 2},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("webhooks\n%v\nnot\n%v", got, want)
+	}
+	attention := []string{
+		`webhook "crm" is disabled`, `webhook "crm" has 3 failed`,
+		`webhook "old" has left the configuration with 2 deliveries in the ledger`, "2 quarantined", "incident slot-lost: gone",
+	}
+	if !reflect.DeepEqual(r.Attention, attention) {
+		t.Errorf("attention\n%q\nnot\n%q", r.Attention, attention)
+	}
+}
+
+func TestReportAttendsToTheSlot(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		slot *ledger.SlotStatus
+		want []string
+	}{
+		"none":       {nil, []string{`the replication slot "walpost" does not exist`}},
+		"unread":     {&ledger.SlotStatus{WALStatus: "reserved"}, []string{`no daemon reads the replication slot "walpost", for which the server keeps WAL`}},
+		"unreserved": {&ledger.SlotStatus{Active: true, WALStatus: "unreserved"}, []string{`the server drops WAL that the replication slot "walpost" needs: wal_status is unreserved`}},
+		"well":       {&ledger.SlotStatus{Active: true, WALStatus: "extended"}, []string{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if r := admin.NewReport("walpost", nil, ledger.Status{Slot: c.slot}); !reflect.DeepEqual(r.Attention, c.want) {
+				t.Errorf("%q, not %q", r.Attention, c.want)
+			}
+		})
+	}
+}
+
+// An empty list is [] and not null, so that programs can loop over it.
+func TestEmptyReport(t *testing.T) {
+	t.Parallel()
+	text, err := json.Marshal(admin.NewReport("s", nil, ledger.Status{Now: noon}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `{"format":1,"at":"2025-01-31T12:00:00Z","slot":{"name":"s","exists":false,"active":false,"wal_status":"","retained_bytes":0,` +
+		`"lag_bytes":0,"confirmed_lsn":""},"checkpoint":null,"counters":{"events":0,"delivered":0,"retried":0,"failed":0,"parked":0,` +
+		`"quarantined":0,"unrouted":0,"duplicates":0},"webhooks":[],"quarantined":0,"incidents":[],` +
+		`"attention":["the replication slot \"s\" does not exist"]}`
+	if string(text) != want {
+		t.Errorf("got\n%s\nnot\n%s", text, want)
+	}
+}
