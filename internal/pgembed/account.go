@@ -3,6 +3,7 @@
 package pgembed
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/user"
@@ -14,27 +15,28 @@ import (
 // account is the operating system user that Postgres runs as.
 type account struct{ uid, gid uint32 }
 
-// nobody is the overflow user, which every Unix kernel can run a program as even
-// where no password file names it.
-var nobody = account{uid: 65534, gid: 65534}
-
 // serverAccount gives the user to drop to, or nil when this process is not root:
 // Postgres refuses to run as root.
 func serverAccount() (*account, error) {
 	if os.Geteuid() != 0 {
 		return nil, nil
 	}
+	// Any user other than root will do, but initdb wants one with a name.
 	u, err := user.Lookup("postgres")
 	if err != nil {
-		return &nobody, nil // no such user: any other than root will do
+		u, err = user.Lookup("nobody")
 	}
-	uid, err := strconv.ParseUint(u.Uid, 10, 32)
 	if err != nil {
-		return nil, fmt.Errorf("read the uid of user postgres: %w", err)
+		return nil, &SetupError{
+			Problem: "Postgres refuses to run as root, and this machine has no user postgres or nobody to run it as",
+			Fix:     "add a user (useradd --system postgres), or run as another user than root",
+			Err:     err,
+		}
 	}
-	gid, err := strconv.ParseUint(u.Gid, 10, 32)
-	if err != nil {
-		return nil, fmt.Errorf("read the gid of user postgres: %w", err)
+	uid, uidErr := strconv.ParseUint(u.Uid, 10, 32)
+	gid, gidErr := strconv.ParseUint(u.Gid, 10, 32)
+	if err := errors.Join(uidErr, gidErr); err != nil {
+		return nil, fmt.Errorf("read the ids of user %s: %w", u.Username, err)
 	}
 	return &account{uid: uint32(uid), gid: uint32(gid)}, nil
 }
@@ -50,12 +52,12 @@ func (a *account) give(path string) error {
 	return nil
 }
 
-// reaches says whether the account can enter every folder above path.
-func (a *account) reaches(path string) bool {
+// reaches says whether the account can enter a folder, and with it every one above.
+func (a *account) reaches(dir string) bool {
 	if a == nil {
 		return true
 	}
-	for dir := filepath.Dir(path); ; dir = filepath.Dir(dir) {
+	for ; ; dir = filepath.Dir(dir) {
 		info, err := os.Stat(dir)
 		if err != nil || !a.enters(info) {
 			return false

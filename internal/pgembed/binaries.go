@@ -1,6 +1,7 @@
 package pgembed
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -74,8 +75,8 @@ func candidates() []string {
 	var dirs []string
 	if path, err := exec.LookPath("postgres"); err == nil {
 		// A link in /usr/local/bin says nothing of where initdb and the libraries are.
-		if real, err := filepath.EvalSymlinks(path); err == nil {
-			dirs = append(dirs, filepath.Dir(real))
+		if target, err := filepath.EvalSymlinks(path); err == nil {
+			dirs = append(dirs, filepath.Dir(target))
 		}
 	}
 	var rest []string
@@ -114,6 +115,9 @@ func inspect(ctx context.Context, dir string) (binaries, error) {
 		return binaries{}, fmt.Errorf("look for initdb: %w", err)
 	}
 	out, err := exec.CommandContext(ctx, b.path("postgres"), "--version").Output()
+	if exit := new(exec.ExitError); errors.As(err, &exit) {
+		err = fmt.Errorf("%w: %s", err, bytes.TrimSpace(exit.Stderr)) // e.g. a missing library
+	}
 	if err != nil {
 		return binaries{}, fmt.Errorf("ask postgres for its version: %w", err)
 	}

@@ -61,7 +61,7 @@ func (c *cluster) init(ctx context.Context) error {
 		return fmt.Errorf("make the data directory: %w", ctx.Err())
 	}
 	if p.err != nil {
-		return fmt.Errorf("make the data directory with %s: %w%s", c.bin.path("initdb"), p.err, c.logTail())
+		return fmt.Errorf("make the data directory with %s: %s%s", c.bin.path("initdb"), p.how(), c.logTail(0))
 	}
 	if err := os.Remove(pwfile); err != nil {
 		return fmt.Errorf("remove the password file: %w", err)
@@ -136,13 +136,23 @@ func (c *cluster) spawn(program string, args ...string) (*process, error) {
 	return spawn(cmd, c.as)
 }
 
-// logTail gives the last lines of the log, on lines of their own, for an error.
-func (c *cluster) logTail() string {
+// logSize says how much is in the log, in bytes.
+func (c *cluster) logSize() int {
+	info, err := os.Stat(c.log())
+	if err != nil {
+		return 0 // not there yet
+	}
+	return int(info.Size())
+}
+
+// logTail gives the last lines of what came to the log after its first bytes, on lines of
+// their own, for an error.
+func (c *cluster) logTail(after int) string {
 	const lines = 15
 	text, err := os.ReadFile(c.log())
-	if err != nil || len(text) == 0 {
+	if err != nil || len(text) <= after {
 		return ""
 	}
-	all := strings.Split(strings.TrimSpace(string(text)), "\n")
+	all := strings.Split(strings.TrimSpace(string(text[after:])), "\n")
 	return "\n  " + strings.Join(all[max(0, len(all)-lines):], "\n  ")
 }

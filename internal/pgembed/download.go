@@ -3,10 +3,12 @@
 package pgembed
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -27,17 +29,10 @@ var releases = map[int]embeddedpostgres.PostgresVersion{
 const newest = 18
 
 // download fetches Postgres's programs into the cache, once per version.
-func download(ctx context.Context, major int, mirror string, log zerolog.Logger) (binaries, error) {
-	if major == 0 {
-		major = newest
-	}
-	release, ok := releases[major]
+func download(ctx context.Context, cache string, major int, mirror string, log zerolog.Logger) (binaries, error) {
+	release, ok := releases[cmp.Or(major, newest)]
 	if !ok {
 		return binaries{}, noPostgres(major, fmt.Errorf("there is no download of version %d", major))
-	}
-	cache, err := cacheDir()
-	if err != nil {
-		return binaries{}, noPostgres(major, err)
 	}
 	dir := filepath.Join(cache, "postgres-"+string(release))
 	if found, err := inspect(ctx, filepath.Join(dir, "bin")); err == nil {
@@ -57,11 +52,11 @@ func download(ctx context.Context, major int, mirror string, log zerolog.Logger)
 // noPostgres is the last word when nothing is found and nothing can be downloaded.
 func noPostgres(major int, err error) error {
 	what := "Postgres"
-	if major != 0 && major != newest {
+	if major != 0 {
 		what = fmt.Sprintf("Postgres %d", major)
 	}
 	return &SetupError{
-		Problem: fmt.Sprintf("no %s server is installed on this machine, and none can be downloaded", what),
+		Problem: fmt.Sprintf("no %s server is found on this machine, and none can be downloaded", what),
 		Fix: "install Postgres (apt install postgresql, brew install postgresql@17), " +
 			"or set " + BinEnv + " to the folder with the programs postgres and initdb",
 		Err: err,
@@ -84,9 +79,9 @@ func cacheDir() (string, error) {
 // fetch downloads and unpacks a release with embedded-postgres, in a folder that is
 // renamed when it is complete.
 //
-// The library offers no download alone, and its own start refuses root, knows no context
-// and cannot say wal_level=logical before 1.30's parameters. So its Start is led as far as
-// the unpacking and then into a data directory that cannot be made: a path below a file.
+// The library offers no download alone, and its own start refuses root and ignores
+// contexts. So its Start is led as far as the unpacking, and then to a data directory that
+// cannot be made: a path below a file.
 func fetch(ctx context.Context, release embeddedpostgres.PostgresVersion, mirror, dir string) error {
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		return fmt.Errorf("make the cache folder: %w", err)
@@ -120,12 +115,20 @@ func fetch(ctx context.Context, release embeddedpostgres.PostgresVersion, mirror
 	select {
 	case err = <-ended:
 	case <-ctx.Done():
+		go func() { // if this process lives on
+			_ = <-ended
+			_ = os.RemoveAll(work)
+		}()
 		return fmt.Errorf("download postgres: %w", ctx.Err())
 	}
 	if _, missing := os.Stat(filepath.Join(work, "unpacked", "bin", "initdb")); missing != nil {
 		return fmt.Errorf("download postgres: %w", errors.Join(err, missing))
 	}
-	if err := os.Rename(filepath.Join(work, "unpacked"), dir); err != nil {
+	if err := os.Chmod(filepath.Join(work, "unpacked"), 0o755); err != nil {
+		return fmt.Errorf("open the download to all users: %w", err)
+	}
+	err = os.Rename(filepath.Join(work, "unpacked"), dir)
+	if err != nil && !errors.Is(err, fs.ErrExist) { // another process was faster
 		return fmt.Errorf("keep the download: %w", err)
 	}
 	return nil

@@ -13,15 +13,15 @@ import (
 // process is a running postgres.
 type process struct {
 	pid  int
+	cmd  *exec.Cmd
 	done chan struct{} // closed when it has ended and is reaped
-	err  error         // how it ended; read after done
-	proc *os.Process
+	err  error         // nil: it ended well; read after done
 }
 
 // spawn starts a command that dies with this process where the kernel offers that.
 func spawn(cmd *exec.Cmd, as *account) (*process, error) {
 	cmd.SysProcAttr = attributes(as)
-	p := &process{done: make(chan struct{})}
+	p := &process{cmd: cmd, done: make(chan struct{})}
 	started := make(chan error)
 	go func() {
 		// Linux sends the parent-death signal when the thread that forked ends, not
@@ -38,7 +38,7 @@ func spawn(cmd *exec.Cmd, as *account) (*process, error) {
 	if err := <-started; err != nil {
 		return nil, fmt.Errorf("start %s: %w", cmd.Path, err)
 	}
-	p.proc, p.pid = cmd.Process, cmd.Process.Pid
+	p.pid = cmd.Process.Pid
 	return p, nil
 }
 
@@ -53,14 +53,8 @@ func attributes(as *account) *syscall.SysProcAttr {
 	return attr
 }
 
-func (p *process) ended() bool {
-	select {
-	case <-p.done:
-		return true
-	default:
-		return false
-	}
-}
-
 // signal is harmless when the process has ended: os.Process knows that it was reaped.
-func (p *process) signal(s os.Signal) { _ = p.proc.Signal(s) }
+func (p *process) signal(s os.Signal) { _ = p.cmd.Process.Signal(s) }
+
+// how tells how the process ended, e.g. "exit status 1".
+func (p *process) how() string { return p.cmd.ProcessState.String() }

@@ -15,10 +15,13 @@ const cleanup = `read -r _
 if read -r pid < "$1/data/postmaster.pid"; then
   kill -QUIT "$pid"
   tries=0
-  while kill -0 "$pid" && [ $tries -lt 50 ]; do sleep 0.1; tries=$((tries+1)); done
-  kill -KILL "$pid"
+  while kill -0 "$pid"; do
+    [ $tries -lt 50 ] || { kill -KILL "$pid"; break; }
+    sleep 0.1
+    tries=$((tries+1))
+  done
 fi
-rm -rf "$1"`
+rm -rf "$1" || { sleep 1; rm -rf "$1"; } # initdb may be writing its last`
 
 // watchdog ends Postgres and removes its folder if this process dies without
 // having done so.
