@@ -3,7 +3,7 @@ database {
 }
 
 webhook "app" {
-  topics = ["contact.*", "lead.*"]
+  topics = ["lead.created", "contact.tagged"]
   url    = "http://127.0.0.1:9000/webhooks"
 
   sign {

@@ -19,6 +19,7 @@ import (
 
 	"github.com/walpost/walpost/config"
 	"github.com/walpost/walpost/daemon"
+	"github.com/walpost/walpost/internal/pgembed"
 	"github.com/walpost/walpost/sender"
 )
 
@@ -40,7 +41,8 @@ const (
 
 // Run runs the demo until ctx ends or, with Once, until everything has arrived. It leaves no process and no
 // file behind. The error is ctx's if it ended before Run was done (without Once that is only so before the
-// traffic starts), an *IncompleteError if something is missing, or what kept the demo from running.
+// traffic starts), an *IncompleteError if something is missing, or what kept the demo from running: a *SetupError
+// where no Postgres can run.
 func Run(ctx context.Context, o Options) error {
 	if err := o.validate(); err != nil {
 		return err
@@ -64,6 +66,9 @@ func (e *IncompleteError) Error() string {
 	return "the demo is incomplete: " + strings.Join(e.Problems, "; ")
 }
 
+// SetupError says why no throw-away Postgres can run on this machine (Problem) and what to do about it (Fix).
+type SetupError = pgembed.SetupError
+
 // demo has the parts in the order in which they are started. Each is stopped after those that follow it.
 type demo struct {
 	options  Options
@@ -77,7 +82,7 @@ type demo struct {
 
 func (d *demo) introduce() {
 	d.screen.say("%s %s", d.screen.styled(cell{"walpost demo", bold}), d.options.Version)
-	d.screen.say("A Postgres, an application and five endpoints on this machine, for a while.")
+	d.screen.say("On this machine, while it runs: a Postgres, an application, five endpoints.")
 	d.screen.title("walpost.hcl")
 	d.screen.source(configuration)
 	d.screen.title("Start")

@@ -5,11 +5,11 @@ package demo
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 
 	"github.com/rs/zerolog"
 
-	"github.com/walpost/walpost/cdc"
 	"github.com/walpost/walpost/internal/pgembed"
 )
 
@@ -22,13 +22,12 @@ type database struct {
 	stop func(context.Context) error
 }
 
-// startDatabase runs a throw-away Postgres. Where none can run, the error is a *cdc.SetupError that says what to
-// install.
+// startDatabase runs a throw-away Postgres. Where none can run, the error is a *SetupError.
 func startDatabase(ctx context.Context, log zerolog.Logger) (*database, error) {
 	server, err := pgembed.Start(ctx, pgembed.Options{Logger: log})
-	var setup *pgembed.SetupError
+	var setup *SetupError
 	if errors.As(err, &setup) {
-		return nil, &cdc.SetupError{Problem: setup.Problem, Fix: setup.Fix, Err: setup.Err}
+		return nil, fmt.Errorf("%w; %s", err, setup.Fix) // tells what to install, even to who doesn't ask for Fix
 	}
 	if err != nil {
 		return nil, err

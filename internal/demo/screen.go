@@ -120,8 +120,8 @@ func (s *screen) arrival(a *arrival, committed time.Time, then string) {
 	s.line(
 		cell{a.at.Add(a.took).Format(time.TimeOnly) + " ", dim},
 		cell{text: fmt.Sprintf(liveFormat, a.topic, a.webhook, strconv.Itoa(a.attempt), latency)},
-		cell{strconv.Itoa(a.status) + " ", look},
-		cell{then, dim},
+		cell{strconv.Itoa(a.status), look},
+		cell{strings.TrimRight(" "+then, " "), dim},
 	)
 }
 
