@@ -47,7 +47,9 @@ func newBatch(entries []waiting, record Record, now time.Time) *batch {
 		age := max(0, now.Sub(entries[i].since))
 		switch e := entries[i].Entry.(type) {
 		case Owed:
-			b.events.add(e.Event)
+			if len(e.Deliveries) > 0 {
+				b.events.add(e.Event)
+			}
 			for _, d := range e.Deliveries {
 				b.owed.add(e.Event.ID, &d, age)
 			}

@@ -197,7 +197,7 @@ func (l *Ledger) Replay(ctx context.Context, f Filter) (n int64, err error) {
 		return 0, fmt.Errorf("replay: %w", err)
 	}
 	states := stateNames(replayable(&f))
-	var lastAt = pgtype.Timestamptz{InfinityModifier: pgtype.NegativeInfinity, Valid: true}
+	lastAt := pgtype.Timestamptz{InfinityModifier: pgtype.NegativeInfinity, Valid: true}
 	lastID := pgtype.UUID{Valid: true}
 	for {
 		rows, _ := l.pool.Query(ctx, replaySQL, planned, ids, filterText(f.EventID), filterText(f.Webhook),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -112,13 +113,12 @@ func quarantined(q Quarantined) func(func(error)) Entry {
 
 // event makes the nth event, with a payload of about size bytes.
 func event(n int, size int) *outbox.Row {
-	payload := fmt.Appendf(nil, `{"n":%d,"text":"`, n)
-	for i := 0; len(payload) < size-2; i++ {
-		payload = append(payload, 'a'+byte((i*7+n)%26))
-	}
+	head := fmt.Sprintf(`{"n":%d,"text":"`, n)
+	filler := strings.Repeat("abcdefghijklmnopqrstuvwxyz", size/26+1)
+	payload := head + filler[:max(0, size-len(head)-2)] + `"}`
 	return &outbox.Row{
 		ID: fmt.Sprintf("event-%07d", n), AggregateType: "contact", AggregateID: fmt.Sprint(n % 100), Type: "tagged",
-		Payload: append(payload, `"}`...), CreatedAt: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC),
+		Payload: []byte(payload), CreatedAt: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC),
 		CommittedAt: time.Date(2026, 3, 1, 12, 0, 1, 0, time.UTC), LSN: uint64(n)<<8 + 1<<33,
 	}
 }

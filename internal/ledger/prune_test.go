@@ -149,9 +149,12 @@ func TestPruneHasLeastRetention(t *testing.T) {
 func TestPruneConcurrently(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, Options{})
+	var entries []func(func(error)) Entry
 	for n := range 500 {
-		f.put(n, Failed)
+		e := event(n, 50)
+		entries = append(entries, owed(e, delivery(e, "crm", Failed)))
 	}
+	f.mustRecord(entries...)
 	f.shift(30 * day)
 	var wg sync.WaitGroup
 	for range 4 {

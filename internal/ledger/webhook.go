@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 )
 
 var (
@@ -84,18 +85,29 @@ func (l *Ledger) Enable(ctx context.Context, name string, replay bool) (released
 	if _, err := l.pool.Exec(ctx, webhookEnableSQL, name); err != nil {
 		return 0, fmt.Errorf("enable webhook %q: %w", name, err)
 	}
-	for more := replay; more; {
-		tag, err := l.pool.Exec(ctx, releaseSQL, name, chunk)
-		if err != nil {
+	if replay {
+		if released, err = l.release(ctx, name); err != nil {
 			return released, fmt.Errorf("release deliveries of webhook %q: %w", name, err)
 		}
-		released += tag.RowsAffected()
-		more = tag.RowsAffected() > 0
 	}
 	if err := l.notify(ctx); err != nil {
 		return released, fmt.Errorf("enable webhook %q: %w", name, err)
 	}
 	return released, nil
+}
+
+func (l *Ledger) release(ctx context.Context, name string) (released int64, err error) {
+	last := pgtype.Timestamptz{InfinityModifier: pgtype.NegativeInfinity, Valid: true}
+	for {
+		var n int64
+		if err := l.pool.QueryRow(ctx, releaseSQL, name, last, chunk).Scan(&n, &last); err != nil {
+			return released, err
+		}
+		if n == 0 {
+			return released, nil
+		}
+		released += n
+	}
 }
 
 // ParkWaiting parks up to limit owed deliveries of a disabled webhook and gives their number. It does nothing for an

@@ -89,9 +89,9 @@ func TestEnableReleasesWithReplay(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-calls
-	for parked, more := 0, true; more; parked = 0 {
-		var err error
-		if parked, err = f.ParkWaiting(t.Context(), "crm", 1000); err != nil {
+	for more := true; more; {
+		parked, err := f.ParkWaiting(t.Context(), "crm", 1000)
+		if err != nil {
 			t.Fatal(err)
 		}
 		more = parked > 0

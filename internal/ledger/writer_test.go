@@ -5,13 +5,9 @@ import (
 	"context"
 	"errors"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	"github.com/rs/zerolog"
-
-	"github.com/walpost/walpost/internal/pgembed"
 	"github.com/walpost/walpost/internal/pgtest"
 )
 
@@ -155,6 +151,28 @@ func TestRepeatedBatchChangesNothing(t *testing.T) {
 	for table, want := range map[string]int{"event": 1, "delivery": 4, "attempt": 3, "quarantine": 1} {
 		if n := f.count(table); n != want {
 			t.Errorf("%d rows in %s, want %d", n, table, want)
+		}
+	}
+}
+
+// What the last statement of a batch refuses, the first has not done.
+func TestBatchIsOneTransaction(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, Options{})
+	e := event(1, 200)
+	gone := outcome(e, "hub", 1, 0, Parked, "gone")
+	gone.Disable = &Reason{By: "endpoint", Why: "answered 410 Gone"}
+	_, err := f.commit(t.Context(), []waiting{
+		{Entry: Owed{Event: e, Deliveries: []Delivery{delivery(e, "crm", Pending)}}, since: time.Now()},
+		{Entry: gone, since: time.Now()},
+		{Entry: Quarantined{Event: e, Rule: "\x00"}, since: time.Now()},
+	}, false)
+	if !refused(err) {
+		t.Fatalf("got %v, want Postgres to refuse a rule with a NUL", err)
+	}
+	for _, table := range []string{"event", "delivery", "attempt", "webhook", "quarantine"} {
+		if n := f.count(table); n != 0 {
+			t.Errorf("%d rows in %s, want none", n, table)
 		}
 	}
 }
@@ -332,129 +350,5 @@ func TestRunFlushesAndStops(t *testing.T) {
 	e := event(n, 50)
 	if err := f.Submit(t.Context(), owed(e)(nil)); !errors.Is(err, ErrStopped) {
 		t.Errorf("got %v, want ErrStopped", err)
-	}
-}
-
-// logLines is a log that tells when a message was written.
-type logLines chan string
-
-func (l logLines) Write(p []byte) (int, error) {
-	l <- string(p)
-	return len(p), nil
-}
-
-func TestWriterSurvivesServerRestart(t *testing.T) {
-	t.Parallel()
-	server := pgtest.Start(t, nil)
-	log := make(logLines, 100)
-	db := &pgtest.Database{URL: server.URL("postgres"), Name: "postgres"} // goes with the server
-	f := start(t, db, Options{MaxPending: 1 << 20, Logger: zerolog.New(log)})
-	var mu sync.Mutex
-	ended := make(map[int]int)
-	var waiting sync.WaitGroup
-	submit := func(i int) {
-		e := event(i, 200)
-		waiting.Add(1)
-		err := f.Submit(t.Context(), owed(e, delivery(e, "crm", Pending))(func(err error) {
-			if err != nil {
-				t.Errorf("entry %d: %v", i, err)
-			}
-			mu.Lock()
-			ended[i]++
-			mu.Unlock()
-			waiting.Done()
-		}))
-		if err != nil {
-			t.Fatalf("submit %d: %v", i, err)
-		}
-	}
-	restarted := make(chan error, 1)
-	go func() { restarted <- server.Restart(context.Background(), pgembed.Immediate) }()
-	n := 0
-	for running := true; running; n++ { // blocks while the server is down
-		submit(n)
-		select {
-		case err := <-restarted:
-			if err != nil {
-				t.Fatal(err)
-			}
-			running = false
-		default:
-		}
-	}
-	waiting.Wait()
-	f.stop()
-	<-f.done
-	for i := range n {
-		if ended[i] != 1 {
-			t.Errorf("entry %d ended %d times", i, ended[i])
-		}
-	}
-	if got := f.count("delivery"); got != n {
-		t.Errorf("%d deliveries after the restart, want %d", got, n)
-	}
-	close(log)
-	var lines []string
-	for line := range log {
-		lines = append(lines, line)
-	}
-	if len(lines) != 2 || !strings.Contains(lines[0], "trying again") || !strings.Contains(lines[1], "recovered") {
-		t.Errorf("the log says %q, want one line at the start of the outage and one at its end", lines)
-	}
-}
-
-// A lock that the host holds on the ledger delays the writer, for as long as it takes, and loses nothing.
-func TestWriterOutlivesLock(t *testing.T) {
-	t.Parallel()
-	db := pgtest.New(t)
-	owner := *db
-	db.URL += "?lock_timeout=20"
-	if strings.Contains(owner.URL, "?") {
-		db.URL = owner.URL + "&lock_timeout=20"
-	}
-	log := make(logLines, 100)
-	f := start(t, db, Options{Logger: zerolog.New(log)})
-	conn := owner.Conn(t)
-	if _, err := conn.Exec(t.Context(), "begin; lock table walpost.event"); err != nil {
-		t.Fatal(err)
-	}
-	e := event(1, 50)
-	done := make(chan error, 2)
-	if err := f.Submit(t.Context(), owed(e, delivery(e, "crm", Pending))(func(err error) { done <- err })); err != nil {
-		t.Fatal(err)
-	}
-	if line := <-log; !strings.Contains(line, "lock timeout") {
-		t.Errorf("log says %q", line)
-	}
-	if _, err := conn.Exec(t.Context(), "commit"); err != nil {
-		t.Fatal(err)
-	}
-	if err := <-done; err != nil {
-		t.Error(err)
-	}
-	if d := f.view(deliveryID(e, "crm")); d.State != Pending {
-		t.Errorf("delivery is %+v", d)
-	}
-}
-
-func TestRunGivesUpAfterFlushTimeout(t *testing.T) {
-	t.Parallel()
-	log := make(logLines, 100)
-	f := newFixture(t, Options{FlushTimeout: 50 * time.Millisecond, Logger: zerolog.New(log)})
-	f.db.Exec(t, "alter table walpost.delivery rename to gone")
-	e := event(1, 50)
-	done := make(chan error, 1)
-	if err := f.Submit(t.Context(), owed(e, delivery(e, "crm", Pending))(func(err error) { done <- err })); err != nil {
-		t.Fatal(err)
-	}
-	if line := <-log; !strings.Contains(line, "does not exist") {
-		t.Errorf("log says %q", line)
-	}
-	f.stop()
-	if err := <-done; !errors.Is(err, ErrStopped) {
-		t.Errorf("got %v, want ErrStopped", err)
-	}
-	if err := <-f.done; err != nil {
-		t.Error(err)
 	}
 }

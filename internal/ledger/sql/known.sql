@@ -1,4 +1,7 @@
--- States of those deliveries that are recorded. Indexes: attempt_delivery, delivery_pkey; the delivery's row comes last and counts.
-select delivery_id, 'delivered' as state from walpost.attempt where delivery_id = any ($1::uuid[]) and sole
-union all
+-- States of those deliveries that are recorded. Indexes: delivery_pkey, attempt_delivery.
 select id, state from walpost.delivery where id = any ($1::uuid[])
+union
+select a.delivery_id, 'delivered'
+from walpost.attempt a
+where a.delivery_id = any ($1::uuid[]) and a.sole
+    and not exists (select from walpost.delivery d where d.id = a.delivery_id)
