@@ -110,19 +110,23 @@ func fetch(ctx context.Context, release embeddedpostgres.PostgresVersion, mirror
 	if mirror != "" {
 		config = config.BinaryRepositoryURL(mirror)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- embeddedpostgres.NewDatabase(config).Start() }()
+	var outcome error
+	ended := make(chan struct{})
+	go func() {
+		outcome = embeddedpostgres.NewDatabase(config).Start()
+		close(ended)
+	}()
 	select {
-	case err = <-ended:
+	case <-ended:
 	case <-ctx.Done():
 		go func() { // if this process lives on
-			_ = <-ended
+			<-ended
 			_ = os.RemoveAll(work)
 		}()
 		return fmt.Errorf("download postgres: %w", ctx.Err())
 	}
 	if _, missing := os.Stat(filepath.Join(work, "unpacked", "bin", "initdb")); missing != nil {
-		return fmt.Errorf("download postgres: %w", errors.Join(err, missing))
+		return fmt.Errorf("download postgres: %w", errors.Join(outcome, missing))
 	}
 	if err := os.Chmod(filepath.Join(work, "unpacked"), 0o755); err != nil {
 		return fmt.Errorf("open the download to all users: %w", err)
