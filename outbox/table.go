@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 )
 
-// None, as the name of the headers or created_at column, says that the table has none.
+// None is what the headers or created_at column is mapped to where the table has none.
 const None = "-"
 
 // maxIdentifier is how many bytes of a name Postgres keeps (NAMEDATALEN - 1); it cuts
