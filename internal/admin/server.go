@@ -108,6 +108,8 @@ func (s *Server) Run(ctx context.Context) error {
 	if err := s.http.Shutdown(limit); err != nil {
 		_ = s.http.Close() // those that didn't end in time are cut off
 	}
-	<-served
+	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve the admin address: %w", err)
+	}
 	return nil
 }

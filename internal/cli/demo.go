@@ -10,7 +10,7 @@ import (
 )
 
 func (a *app) demoCommand() *cobra.Command {
-	o := demo.Options{Version: version()}
+	o := demo.Options{Version: buildVersion()}
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "See all of it at work, without any setup",

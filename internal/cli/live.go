@@ -104,7 +104,7 @@ func (l *live) announce(ctx context.Context, log zerolog.Logger) {
 	case <-l.daemon.Ready():
 	}
 	cfg := l.current.Load()
-	log.Info().Str("version", version()).Str("config", l.path).
+	log.Info().Str("version", buildVersion()).Str("config", l.path).
 		Str("table", tableName(cfg.Outbox.Table)).Str("slot", cfg.Outbox.Slot).Str("publication", cfg.Outbox.Publication).
 		Int("webhooks", len(cfg.Webhooks)).Int("topics", len(cfg.Topics)).Int("rules", len(cfg.Rules)).
 		Msg("started")

@@ -27,7 +27,7 @@ delivers the webhooks, with retries that survive restarts.`,
 		Example: `  walpost demo            # see all of it at work, without any setup
   walpost init            # outbox table, ledger, publication, slot, starter walpost.hcl
   walpost run             # follow and deliver`,
-		Version:       version(),
+		Version:       buildVersion(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}

@@ -54,7 +54,7 @@ func (a *app) run(ctx context.Context, log zerolog.Logger) error {
 		return a.refuse(cfg.Files, diagnostics)
 	}
 	logDiagnostics(log, diagnostics)
-	if l.daemon, err = daemon.New(daemon.Options{Config: cfg, Load: l.load, Version: version(), Logger: log}); err != nil {
+	if l.daemon, err = daemon.New(daemon.Options{Config: cfg, Load: l.load, Version: buildVersion(), Logger: log}); err != nil {
 		return a.invalid(err)
 	}
 	l.current.Store(cfg)

@@ -172,7 +172,7 @@ var untidy = []struct {
 	{regexp.MustCompile(`\b\d+s ago`), "AGE ago"},
 	{regexp.MustCompile(`\bin (\d+[dhms] ?)+`), "in AGE "},
 	{regexp.MustCompile(`(?m)(_seconds|_bytes|"duration_ns"|"epoch"|"timeline")("?): [0-9.e+-]+`), "$1$2: N"},
-	{regexp.MustCompile(`\b\d+ms\b`), "DURATION"},
+	{regexp.MustCompile(`\b[\d.]+m?s\b`), "DURATION"},
 	{regexp.MustCompile(`(\S) {3,}`), "$1  "},
 }
 

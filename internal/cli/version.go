@@ -9,17 +9,17 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// Version is the release's version, set by the linker:
+// version is the release's version, set by the linker:
 //
-//	go build -ldflags "-X github.com/walpost/walpost/internal/cli.Version=1.2.3" ./cmd/walpost
+//	go build -ldflags "-X github.com/walpost/walpost/internal/cli.version=1.2.3" ./cmd/walpost
 //
 // Without it, the version is what the Go toolchain knows of the module.
-var Version string
+var version string
 
-// version is the version to show, and to send in the User-Agent.
-func version() string {
-	if Version != "" {
-		return Version
+// buildVersion is the version to show, and to send in the User-Agent.
+func buildVersion() string {
+	if version != "" {
+		return version
 	}
 	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "(devel)" {
 		return cmp.Or(info.Main.Version, "dev")
@@ -41,7 +41,7 @@ func (a *app) versionCommand() *cobra.Command {
 				Version  string `json:"version"`
 				Go       string `json:"go"`
 				Platform string `json:"platform"`
-			}{1, version(), runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH}
+			}{1, buildVersion(), runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH}
 			return out.write(a.Stdout, document, func() string {
 				return fmt.Sprintf("walpost %s (%s, %s)\n", document.Version, document.Go, document.Platform)
 			})
