@@ -25,7 +25,7 @@ var allowed = map[string][]string{
 	"internal/pgtest":  {"internal/pgembed", "outbox"},
 	"internal/admin":   {"internal/ledger"},
 	"daemon":           {"cdc", "config", "outbox", "sender", "internal/ledger", "internal/route"},
-	"internal/demo":    {"config", "daemon", "outbox", "sender", "internal/ledger", "internal/pgembed", "internal/route"},
+	"internal/demo":    {"cdc", "config", "daemon", "outbox", "sender", "internal/ledger", "internal/pgembed", "internal/route"},
 	"internal/cli": {
 		"cdc", "config", "daemon", "outbox", "internal/admin", "internal/demo", "internal/ledger", "internal/route",
 	},
