@@ -43,10 +43,11 @@ type outage struct {
 	log      zerolog.Logger
 	counters *counters
 
-	since    time.Time
+	since    time.Time // of the first failure
 	logged   time.Time
-	cause    string
+	cause    string // logged last
 	attempts int
+	stalled  time.Time // last time that a stall was logged
 }
 
 // failed notes one failure.
@@ -54,8 +55,13 @@ func (o *outage) failed(err error, pause time.Duration) {
 	now := time.Now()
 	text := err.Error()
 	o.counters.lastError.Store(&outageError{text: text, at: now})
-	if errors.Is(err, errStalled) {
+	if errors.Is(err, errStalled) { // no outage: we closed, and come back when there is room
 		o.counters.stalls.Add(1)
+		if now.Sub(o.stalled) >= outageLogInterval {
+			o.stalled = now
+			o.log.Warn().Err(err).Msg("replication paused")
+		}
+		return
 	}
 	if o.attempts == 0 {
 		o.since = now

@@ -88,7 +88,7 @@ func start(t *testing.T, o Options, checkpoint *Resume, change ...func(*Source))
 	var ctx context.Context
 	ctx, r.stop = context.WithCancel(context.Background())
 	go func() { r.result <- r.Run(ctx) }()
-	t.Cleanup(func() { r.end() })
+	t.Cleanup(func() { _ = r.end() }) // tests that care have asked
 	return r
 }
 

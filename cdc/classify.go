@@ -48,13 +48,19 @@ func classifyConnect(err error, o Options, established bool) error {
 	if !errors.As(err, &pg) {
 		return err
 	}
+	refused := &SetupError{
+		Problem: "the server refuses the login",
+		Fix:     "correct user and password in the connection string; pg_hba.conf must let the role connect to the database, which needs the right to connect",
+		Err:     err,
+	}
 	switch pg.Code {
 	case stateInvalidPassword, stateInvalidAuth:
-		return &SetupError{
-			Problem: "the server refuses the login",
-			Fix:     "correct user and password in the connection string; pg_hba.conf must let the role connect to the database",
-			Err:     err,
+		return refused
+	case stateInsufficientRights:
+		if why := classify(err, o); !Retryable(why) {
+			return why
 		}
+		return refused
 	case stateInvalidCatalog:
 		return &SetupError{
 			Problem: "the database of the connection string does not exist",

@@ -57,12 +57,10 @@ func connectionConfig(o Options, replication bool) (*pgconn.Config, error) {
 	}
 	params["lock_timeout"] = milliseconds(o.LockTimeout)
 	params["statement_timeout"] = "0"
-	config.BuildContextWatcherHandler = cancelThenWait
 	return config, nil
 }
 
-// cancelThenWait makes the end of a context cancel the running statement, and waits for the server's answer:
-// the statement may be the creation of a slot, which must not go on without us.
+// cancelThenWait makes the end of a context cancel the running statement, and waits for the server's answer.
 func cancelThenWait(conn *pgconn.PgConn) ctxwatch.Handler {
 	return &pgconn.CancelRequestContextWatcherHandler{Conn: conn, DeadlineDelay: 5 * time.Second}
 }
@@ -73,9 +71,21 @@ func milliseconds(d time.Duration) string {
 
 // openOrdinary opens a connection for SQL.
 func openOrdinary(ctx context.Context, o Options) (*pgconn.PgConn, error) {
+	return openForSQL(ctx, o, nil)
+}
+
+// openCreator opens a connection for a statement that must not go on without us when ctx ends.
+func openCreator(ctx context.Context, o Options) (*pgconn.PgConn, error) {
+	return openForSQL(ctx, o, cancelThenWait)
+}
+
+func openForSQL(ctx context.Context, o Options, onCancel func(*pgconn.PgConn) ctxwatch.Handler) (*pgconn.PgConn, error) {
 	config, err := connectionConfig(o, false)
 	if err != nil {
 		return nil, err
+	}
+	if onCancel != nil {
+		config.BuildContextWatcherHandler = onCancel
 	}
 	conn, err := pgconn.ConnectConfig(ctx, config)
 	if err != nil {

@@ -75,7 +75,7 @@ func setUp(ctx context.Context, o Options, readBefore bool) (foundations, error)
 	}
 	defer closeOrdinary(ctx, conn)
 
-	if found.ServerVersion, err = checkServer(ctx, conn, o); err != nil {
+	if found.ServerVersion, err = checkServer(ctx, conn); err != nil {
 		return found, classify(err, o)
 	}
 	table, err := checkTable(ctx, conn, o)
@@ -128,7 +128,7 @@ type server struct {
 	WALLevel string `json:"wal_level"`
 }
 
-func checkServer(ctx context.Context, conn *pgconn.PgConn, o Options) (version int, err error) {
+func checkServer(ctx context.Context, conn *pgconn.PgConn) (version int, err error) {
 	s, _, err := query[server](ctx, conn, "server")
 	if err != nil {
 		return 0, err

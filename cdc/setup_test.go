@@ -73,6 +73,13 @@ func TestBadSetups(t *testing.T) {
 			},
 			problem: "refuses the login", fixes: []string{"pg_hba.conf"},
 		},
+		"no right to connect": {
+			change: func(t *testing.T, db *pgtest.Database, o *Options) {
+				_, o.ConnString = db.Role(t, "replication")
+				db.Exec(t, "revoke connect on database "+db.Name+" from public")
+			},
+			problem: "refuses the login", fixes: []string{"right to connect"},
+		},
 		"no such database": {
 			change: func(_ *testing.T, db *pgtest.Database, o *Options) {
 				o.ConnString = strings.Replace(o.ConnString, db.Name, "nowhere", 1)
@@ -101,9 +108,9 @@ func TestBadSetups(t *testing.T) {
 		},
 		"missing column": {
 			change: func(_ *testing.T, _ *pgtest.Database, o *Options) {
-				o.Columns = []string{"id", "agregate_id", "shoe_size"}
+				o.Columns = []string{"id", "aggregat_id", "shoe_size"}
 			},
-			problem: `table public.outbox has no column "agregate_id", "shoe_size"`, fixes: []string{`did you mean "aggregate_id"?`},
+			problem: `table public.outbox has no column "aggregat_id", "shoe_size"`, fixes: []string{`did you mean "aggregate_id"?`},
 		},
 		"generated column": {
 			sql:     `alter table outbox drop column headers; alter table outbox add column headers jsonb generated always as (payload) stored`,
@@ -278,7 +285,7 @@ func TestSlotCreationIsBlocked(t *testing.T) {
 	})
 	t.Run("by a creator that never answers", func(t *testing.T) {
 		o := testOptions(db).withDefaults()
-		conn, err := openOrdinary(t.Context(), o)
+		conn, err := openCreator(t.Context(), o)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -340,7 +347,9 @@ func TestLossesAreNotPaperedOver(t *testing.T) {
 	t.Run("slot dropped within the process", func(t *testing.T) {
 		t.Parallel()
 		db, pool := outboxDatabase(t)
-		r := start(t, testOptions(db), nil) // no checkpoint yet
+		o := testOptions(db)
+		o.BackoffMin, o.BackoffMax = 2*time.Second, 2*time.Second // time to drop it
+		r := start(t, o, nil)                                     // no checkpoint yet
 		r.connected()
 		db.Exec(t, `do $$ begin
 			perform pg_terminate_backend(active_pid, 5000) from pg_replication_slots where slot_name = '`+db.Name+`';

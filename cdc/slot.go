@@ -63,7 +63,7 @@ func findSlot(ctx context.Context, conn *pgconn.PgConn, o Options) (*slot, error
 // createSlot creates the slot in a session of its own. Its creation waits for every open transaction of the
 // cluster; when lock_timeout or the end of ctx cuts that short, no slot is left behind.
 func createSlot(ctx context.Context, o Options, serverVersion int) (*slot, error) {
-	conn, err := openOrdinary(ctx, o)
+	conn, err := openCreator(ctx, o)
 	if err != nil {
 		return nil, classify(err, o)
 	}
@@ -121,10 +121,18 @@ func abandonSlot(ctx context.Context, o Options, creator uint32) error {
 	}
 	defer closeOrdinary(ctx, conn)
 	type document struct{ Terminated bool }
-	if _, _, err := query[document](ctx, conn, "terminate_creator", o.Slot, strconv.FormatUint(uint64(creator), 10)); err != nil {
-		return fmt.Errorf("end the creation of slot %q: %w", o.Slot, err)
+	again := time.NewTicker(20 * time.Millisecond)
+	defer again.Stop()
+	for { // until the session is gone, and the slot with it
+		d, _, err := query[document](ctx, conn, "terminate_creator", o.Slot, strconv.FormatUint(uint64(creator), 10))
+		if err != nil {
+			return fmt.Errorf("end the creation of slot %q: %w", o.Slot, err)
+		}
+		if !d.Terminated {
+			return nil
+		}
+		<-again.C
 	}
-	return nil
 }
 
 // slotBlocked names those whose transactions were waited for.

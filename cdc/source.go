@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"sync/atomic"
 	"time"
+
+	"github.com/rs/zerolog"
 )
 
 // Source streams the rows of one table from one slot. Run owns the connection; everything else may be
@@ -116,6 +118,7 @@ func (s *Source) settle(ctx context.Context, pause time.Duration) bool {
 	if len(s.pending) > 0 {
 		select {
 		case s.batches <- s.pending:
+			s.counters.rows.Add(uint64(len(s.pending)))
 			s.pending = nil
 		case <-ctx.Done():
 			return false
@@ -156,12 +159,11 @@ func (s *Source) session(ctx context.Context, outage *outage) error {
 	}
 	identity.ServerVersion = found.ServerVersion
 	identity.Start = s.startPosition(resume, identity.Timeline)
-	if !s.streamed {
-		found.log(s.opts.Logger)
-	}
-
 	if err := conn.start(ctx, s.opts, identity.Start); err != nil {
 		return classify(err, s.opts)
+	}
+	if !s.streamed {
+		found.log(s.opts.Logger)
 	}
 	s.followTimeline(identity)
 	s.streamed, s.identity = true, identity
@@ -170,10 +172,13 @@ func (s *Source) session(ctx context.Context, outage *outage) error {
 			return acquireError(err)
 		}
 	}
-	s.counters.connects.Add(1)
 	s.counters.connected.Store(true)
 	defer s.counters.connected.Store(false)
-	s.opts.Logger.Info().Str("slot", s.opts.Slot).Stringer("start", identity.Start).
+	level := zerolog.DebugLevel
+	if s.counters.connects.Add(1) == 1 {
+		level = zerolog.InfoLevel
+	}
+	s.opts.Logger.WithLevel(level).Str("slot", s.opts.Slot).Stringer("start", identity.Start).
 		Stringer("slot_position", found.SlotPosition).Int("server_version", identity.ServerVersion).
 		Msg("replication started")
 	outage.recovered()

@@ -225,7 +225,7 @@ func (st *stream) handOver(ctx context.Context) error {
 func (st *stream) handedOver() {
 	n := len(st.batch)
 	st.source.counters.rows.Add(uint64(n))
-	st.batch, st.batchBytes = make(Batch, 0, n), 0
+	st.batch, st.batchBytes = make(Batch, 0, n), 0 // the next one is likely to be as long
 }
 
 // handle handles one message of the server.
@@ -287,9 +287,7 @@ func (st *stream) handleWAL(data []byte) error {
 // asked to.
 func (st *stream) handleKeepalive(k pglogrepl.PrimaryKeepaliveMessage) error {
 	raise(&st.source.counters.received, k.ServerWALEnd)
-	if !st.intake.inside {
-		st.intake.tracker.idle(k.ServerWALEnd)
-	}
+	st.intake.tracker.idle(k.ServerWALEnd)
 	if !k.ReplyRequested {
 		return nil
 	}

@@ -221,8 +221,8 @@ func TestPartitionedTable(t *testing.T) {
 	}
 }
 
+// Not parallel: it measures the heap of the process.
 func TestLargeTransactionPassesInBoundedMemory(t *testing.T) {
-	t.Parallel()
 	const n = 200_000
 	db, pool := outboxDatabase(t)
 	o := testOptions(db)
@@ -259,6 +259,28 @@ func TestLargeTransactionPassesInBoundedMemory(t *testing.T) {
 	}
 	insert(t, pool, "after")
 	equal(t, "row after it", ids(r.next(1)), []string{"after"})
+}
+
+func TestLargeRow(t *testing.T) {
+	t.Parallel()
+	const size = 50 << 20
+	db, pool := outboxDatabase(t)
+	o := testOptions(db)
+	o.StallTimeout = patience
+	r := start(t, o, nil)
+	r.connected()
+	insert(t, pool, "before")
+	db.Exec(t, `insert into outbox (aggregate_type, aggregate_id, event_type, payload)
+		select 'contact', 'large', 'created', jsonb_build_object('filler', repeat('x', $1::int))`, size)
+	insert(t, pool, "after")
+	rows := r.next(3)
+	equal(t, "rows", ids(rows), []string{"before", "large", "after"})
+	if n := len(value(rows[1], "payload")); n < size {
+		t.Errorf("payload of %d bytes", n)
+	}
+	if r.Stats().Connects != 1 {
+		t.Errorf("stats %+v", r.Stats())
+	}
 }
 
 func TestInterleavedTransactionsComeInCommitOrder(t *testing.T) {
