@@ -6,6 +6,7 @@ import (
 	"os"
 	"sync"
 	"syscall"
+	"time"
 )
 
 // errInterrupted is the cause of a context that a signal has ended.
@@ -21,6 +22,8 @@ type signalHandler struct {
 
 	mu      sync.Mutex
 	ends    int // SIGINT and SIGTERM so far
+	last    os.Signal
+	lastAt  time.Time
 	abort   func()
 	aborted bool
 	reload  func()
@@ -44,6 +47,10 @@ func (h *signalHandler) wasAborted() bool {
 	return h.aborted
 }
 
+// echo is how long the same signal, come again, counts as the one before: `timeout`, `go run` and some supervisors
+// signal the process and its group, which is one wish and not two.
+const echo = 300 * time.Millisecond
+
 // handle reports false when the signal leaves nothing but to exit at once.
 func (h *signalHandler) handle(s os.Signal) bool {
 	h.mu.Lock()
@@ -52,6 +59,10 @@ func (h *signalHandler) handle(s os.Signal) bool {
 		h.reload()
 		return true
 	}
+	if s == h.last && time.Since(h.lastAt) < echo {
+		return true
+	}
+	h.last, h.lastAt = s, time.Now()
 	h.ends++
 	switch {
 	case h.ends == 1:
