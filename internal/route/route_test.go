@@ -211,6 +211,45 @@ webhook "b" {
 	}
 }
 
+// TestRulesSeeNoTopic: a rule's event is the same whatever earlier rules have made.
+func TestRulesSeeNoTopic(t *testing.T) {
+	t.Parallel()
+	table := compile(t, `
+rule "first" { topic = "contact.tagged" }
+rule "second" {
+  topic = "contact.untagged"
+  data  = { keys = keys(event) }
+}
+webhook "all" {
+  topics   = ["*"]
+  url      = "https://example.com/"
+  envelope = "raw"
+}`)
+	deliveries := routed(t, table, row("tagged", `{}`))
+	request, p := table.Render(&deliveries[1])
+	want := `{"keys":["aggregate_id","aggregate_type","committed_at","created_at","headers","id","lsn","payload","type"]}`
+	if p != nil || string(request.Body) != want {
+		t.Errorf("%s, %v", request.Body, p)
+	}
+}
+
+// TestNormalizedNames: the same text is the same, however it is composed.
+func TestNormalizedNames(t *testing.T) {
+	t.Parallel()
+	table := compile(t, `
+topic "cafe.opened" { event_types = ["caf\u00e9.opened"] }
+topic "x" { event_types = [] }
+rule "composed" {
+  when  = event.type == "caf\u00e9.opened" && event.aggregate_type == "caf\u00e9"
+  topic = "x"
+}`+all)
+	event := row("cafe\u0301.opened", `{}`)
+	event.AggregateType = "cafe\u0301"
+	equal(t, "whole", got(routed(t, table, event)), []string{"all x composed", "all cafe.opened"})
+	event.Type = "opened"
+	equal(t, "split", got(routed(t, table, event)), []string{"all cafe.opened"})
+}
+
 // TestRuleProblem: what a rule would have sent is unknown, so that its topic is not
 // sent; everything else is.
 func TestRuleProblem(t *testing.T) {
