@@ -19,8 +19,12 @@ type checkpointer struct {
 	slot   string
 	every  time.Duration
 	owner  atomic.Pointer[ownership]
-	saved  cdc.LSN
-	state  trouble
+	// resumed is the checkpoint as it was found at the latest connect.
+	resumed atomic.Pointer[ledger.Checkpoint]
+	saved   cdc.LSN
+	state   trouble
+	// parkAfter is Options.ParkAfter.
+	parkAfter time.Duration
 }
 
 // ownership is what we became when we got the slot.
@@ -36,6 +40,7 @@ func (c *checkpointer) resume(ctx context.Context) (*cdc.Resume, error) {
 		return nil, err
 	}
 	c.counters.base.CompareAndSwap(nil, &saved.Counters)
+	c.resumed.Store(saved)
 	return &cdc.Resume{LSN: cdc.LSN(saved.LSN), SystemID: saved.SystemID, Timeline: saved.Timeline}, nil
 }
 
@@ -76,18 +81,37 @@ func (c *checkpointer) run(ctx context.Context) error {
 	}
 }
 
+// recordedUntil bounds when a transaction was committed of which the ledger may know something although it is above
+// the checkpoint: a daemon that was killed had recorded deliveries behind one that was unresolved, for parkAfter
+// at most. Zero: the last owner ended in order, so there are none.
+func (c *checkpointer) recordedUntil() time.Time {
+	saved := c.resumed.Load()
+	if saved == nil || saved.Drained {
+		return time.Time{}
+	}
+	return saved.UpdatedAt.Add(c.parkAfter + recordedMargin)
+}
+
+// recordedMargin is for the way to the ledger, and for a checkpoint that was due when the daemon was killed.
+const recordedMargin = 20 * time.Second
+
 // save writes a checkpoint if a resolved transaction asks for one, then confirms.
-func (c *checkpointer) save(ctx context.Context) error {
+func (c *checkpointer) save(ctx context.Context) error { return c.write(ctx, false) }
+
+// drained writes the last checkpoint, which tells the next owner that nothing above it is recorded.
+func (c *checkpointer) drained(ctx context.Context) error { return c.write(ctx, true) }
+
+func (c *checkpointer) write(ctx context.Context, last bool) error {
 	position, ok := c.source.Progress()
 	owner := c.owner.Load()
 	if !ok || owner == nil {
 		return nil
 	}
-	if position.Commit() > c.saved {
+	if position.Commit() > c.saved || last {
 		err := c.ledger.SaveCheckpoint(ctx, ledger.Checkpoint{
 			Slot: c.slot, LSN: uint64(position.LSN()),
 			SystemID: owner.identity.SystemID, Timeline: owner.identity.Timeline,
-			Epoch: owner.epoch, Counters: c.counters.total(),
+			Epoch: owner.epoch, Counters: c.counters.total(), Drained: last,
 		})
 		if errors.Is(err, ledger.ErrFenced) {
 			return nil // another daemon has the slot: what we know of its position no longer counts

@@ -10,8 +10,8 @@ import (
 // into the next one, so that nothing is silent and no extra write is needed. A crash forgets what the last second
 // counted.
 type counters struct {
-	events, delivered, retried, failed, parked, quarantined, unrouted atomic.Uint64
-	base                                                              atomic.Pointer[ledger.Counters]
+	events, delivered, retried, failed, parked, quarantined, unrouted, duplicates atomic.Uint64
+	base                                                                          atomic.Pointer[ledger.Counters]
 }
 
 func (c *counters) total() ledger.Counters {
@@ -26,5 +26,6 @@ func (c *counters) total() ledger.Counters {
 	t.Parked += c.parked.Load()
 	t.Quarantined += c.quarantined.Load()
 	t.Unrouted += c.unrouted.Load()
+	t.Duplicates += c.duplicates.Load()
 	return t
 }

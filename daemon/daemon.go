@@ -105,7 +105,7 @@ func (d *Daemon) prepare(ctx context.Context, cfg *config.Config) error {
 		return err
 	}
 	d.checkpointer = &checkpointer{
-		pipeline: d.pipeline, slot: cfg.Outbox.Slot, every: d.options.CheckpointEvery,
+		pipeline: d.pipeline, slot: cfg.Outbox.Slot, every: d.options.CheckpointEvery, parkAfter: d.options.ParkAfter,
 		state: trouble{log: d.log, what: "save the checkpoint"},
 	}
 	options := SourceOptions(cfg, d.log)

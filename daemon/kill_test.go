@@ -165,8 +165,10 @@ webhook "flaky" {
 	if n := r.count("walpost.delivery where state <> 'delivered'"); n != 0 {
 		t.Errorf("%d deliveries in the ledger aren't delivered", n)
 	}
-	t.Logf("%d kills; %d rows committed, %d rolled back; %d arrivals of %d deliveries",
-		kills, len(w.committed), len(w.ghosts), book.count, len(book.ids))
+	var skipped string
+	r.scan("select counters->>'duplicates' from walpost.checkpoint", nil, &skipped)
+	t.Logf("%d kills; %d rows committed, %d rolled back; %d arrivals of %d deliveries; %s repeats not sent as the ledger had them",
+		kills, len(w.committed), len(w.ghosts), book.count, len(book.ids), skipped)
 }
 
 // arrival is what must arrive: a row at a webhook.

@@ -45,10 +45,10 @@ func (d *Daemon) operate() error {
 	intake := &stage{ctx: d.intake, stop: d.stopIntake}
 
 	writing.run(d.fail, d.ledger.Run)
-	streaming.run(d.fail, d.source.Run)
+	streaming.run(d.fail, d.stream)
 	checkpointing.run(d.fail, d.checkpointer.run)
 
-	router := newRouter(d.pipeline)
+	router := newRouter(d.pipeline, d.checkpointer.recordedUntil)
 	intake.run(d.fail, func(ctx context.Context) error { return router.run(ctx, d.source.Batches()) })
 	claimer := newClaimer(d.pipeline, d.options.ClaimEvery)
 	intake.run(d.fail, claimer.run)
@@ -93,7 +93,7 @@ func (d *Daemon) drain() {
 func (d *Daemon) confirm() {
 	ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
 	defer cancel()
-	if err := d.checkpointer.save(ctx); err != nil {
+	if err := d.checkpointer.drained(ctx); err != nil {
 		d.log.Error().Err(err).Msg("last checkpoint not saved: the next start may repeat deliveries, with the same ids")
 	}
 }

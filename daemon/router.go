@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"time"
 
@@ -17,10 +18,15 @@ type router struct {
 	*pipeline
 	parsers map[*cdc.Relation]*outbox.Parser
 	debts   map[*queue]*debt
+	// recordedUntil is when the ledger stops knowing deliveries of what the slot sends again.
+	recordedUntil func() time.Time
 }
 
-func newRouter(p *pipeline) *router {
-	return &router{pipeline: p, parsers: map[*cdc.Relation]*outbox.Parser{}, debts: map[*queue]*debt{}}
+func newRouter(p *pipeline, recordedUntil func() time.Time) *router {
+	return &router{
+		pipeline: p, recordedUntil: recordedUntil,
+		parsers: map[*cdc.Relation]*outbox.Parser{}, debts: map[*queue]*debt{},
+	}
 }
 
 // Backpressure. A full queue is a reason to read slower, because the WAL is the better queue, but only while its
@@ -91,7 +97,52 @@ func (r *router) row(intake context.Context, row *cdc.Row) error {
 			return err
 		}
 	}
+	deliveries, err := r.unknown(e, deliveries)
+	if err != nil {
+		return err
+	}
 	return r.spread(intake, p, e, deliveries)
+}
+
+// unknown leaves out the deliveries that the ledger has already, and resolves them: after a kill the slot sends rows
+// again of which some deliveries were recorded, and those go their own way.
+func (r *router) unknown(e *event, deliveries []route.Delivery) ([]route.Delivery, error) {
+	if e.row.CommittedAt.After(r.recordedUntil()) || len(deliveries) == 0 {
+		return deliveries, nil
+	}
+	ids := make([]string, len(deliveries))
+	for i := range deliveries {
+		ids[i] = deliveries[i].ID
+	}
+	known, err := r.known(ids)
+	if err != nil {
+		return nil, err
+	}
+	if len(known) == 0 {
+		return deliveries, nil
+	}
+	fresh := slices.DeleteFunc(deliveries, func(d route.Delivery) bool { _, ok := known[d.ID]; return ok })
+	r.counters.duplicates.Add(uint64(len(known)))
+	e.resolve(len(known))
+	return fresh, nil
+}
+
+// known asks the ledger until it answers, or until we are told to stop working.
+func (r *router) known(ids []string) (map[string]ledger.State, error) {
+	trouble := trouble{log: r.log, what: "look up repeated deliveries"}
+	for {
+		known, err := r.ledger.Known(r.working, ids)
+		if err == nil || r.working.Err() != nil {
+			trouble.note(nil)
+			return known, err
+		}
+		trouble.note(err)
+		select {
+		case <-r.working.Done():
+			return nil, err
+		case <-time.After(time.Second):
+		}
+	}
 }
 
 // eventOverhead is what an event costs in memory beside its payload and headers, in bytes.

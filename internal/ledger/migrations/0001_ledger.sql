@@ -31,6 +31,7 @@ create table walpost.checkpoint (
     snapshot     pg_snapshot,
     snapshot_lsn pg_lsn,
     counters     jsonb not null default '{}',
+    drained      boolean not null default false,
     updated_at   timestamptz not null
 ) with (fillfactor = 20);
 comment on table walpost.checkpoint is 'How far the WAL is resolved, one row per replication slot.';
@@ -40,6 +41,7 @@ comment on column walpost.checkpoint.timeline is 'Timeline on which the slot was
 comment on column walpost.checkpoint.epoch is 'Counts the owners of the slot; only the newest may move the checkpoint.';
 comment on column walpost.checkpoint.snapshot is 'Newest snapshot sampled at or below the LSN: what it does not see is not known to be resolved.';
 comment on column walpost.checkpoint.snapshot_lsn is 'Insert LSN just before the snapshot was taken.';
+comment on column walpost.checkpoint.drained is 'The owner ended in order: nothing that was committed above the LSN is recorded here.';
 comment on column walpost.checkpoint.counters is 'Totals since the first start, saved with the position.';
 
 -- No foreign key leads here: it would lock the event row, and write WAL, for each delivery. The writer records an

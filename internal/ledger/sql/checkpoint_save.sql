@@ -4,5 +4,6 @@ set lsn = greatest(lsn, $3::text::pg_lsn),
     snapshot = coalesce(nullif($4::text, '')::pg_snapshot, snapshot),
     snapshot_lsn = case when $4::text = '' then snapshot_lsn else $5::text::pg_lsn end,
     counters = $6,
+    drained = $7,
     updated_at = walpost.now()
 where slot = $1 and epoch = $2

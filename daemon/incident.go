@@ -1,0 +1,47 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/walpost/walpost/cdc"
+	"github.com/walpost/walpost/internal/ledger"
+)
+
+// incidentTimeout bounds the writing of an incident: the daemon ends with the error that it tells of.
+const incidentTimeout = 5 * time.Second
+
+// stream runs the source. What breaks the stream for good is an incident, which stays in the ledger after the
+// daemon has ended with the error.
+func (d *Daemon) stream(ctx context.Context) error {
+	err := d.source.Run(ctx)
+	kind := incidentKind(err)
+	if kind == "" {
+		return err
+	}
+	recording, cancel := context.WithTimeout(context.Background(), incidentTimeout)
+	defer cancel()
+	incident := ledger.Incident{Kind: kind, Detail: err.Error()}
+	if saved := d.checkpointer.resumed.Load(); saved != nil {
+		incident.LSNFrom = saved.LSN
+	}
+	if _, failed := d.ledger.RecordIncident(recording, incident); failed != nil {
+		d.log.Error().Err(failed).Msg("incident not recorded")
+	}
+	return err
+}
+
+// incidentKind names what happened to the stream; "" is no incident.
+func incidentKind(err error) string {
+	switch {
+	case errors.Is(err, cdc.ErrSlotLost):
+		return "slot_lost"
+	case errors.Is(err, cdc.ErrPublicationLost):
+		return "publication_lost"
+	case errors.Is(err, cdc.ErrOtherSystem):
+		return "other_system"
+	default:
+		return ""
+	}
+}
