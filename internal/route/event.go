@@ -75,7 +75,7 @@ func (e *event) text(f field) string {
 	case fieldCommittedAt:
 		return e.row.CommittedAt.UTC().Format(time.RFC3339Nano)
 	case fieldLSN:
-		return fmt.Sprintf("%X/%X", uint32(e.row.LSN>>32), uint32(e.row.LSN))
+		return fmt.Sprintf("%X/%X", e.row.LSN>>32, e.row.LSN&0xFFFFFFFF)
 	}
 	return ""
 }

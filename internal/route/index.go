@@ -79,7 +79,7 @@ func (x *ruleIndex) add(position int, condition hclsyntax.Expression) {
 // file order.
 func (x *ruleIndex) candidates(row *outbox.Row) func(yield func(int) bool) {
 	return func(yield func(int) bool) {
-		lists := [3][]int{
+		lists := [][]int{
 			x.byType[cty.NormalizeString(row.Type)],
 			x.byAggregate[cty.NormalizeString(row.AggregateType)],
 			x.rest,

@@ -81,7 +81,7 @@ webhook "one" {
 			if text := strings.HasPrefix(tt.name, "body, te"); !text && !json.Valid(request.Body) {
 				t.Errorf("no JSON: %s", request.Body)
 			}
-			if request.Method != "POST" || request.URL != "https://example.com/hooks" || request.Header.Get("Content-Type") != "application/json" {
+			if request.Method != http.MethodPost || request.URL != "https://example.com/hooks" || request.Header.Get("Content-Type") != "application/json" {
 				t.Errorf("%s %s %v", request.Method, request.URL, request.Header)
 			}
 		})

@@ -250,69 +250,6 @@ rule "composed" {
 	equal(t, "split", got(routed(t, table, event)), []string{"all cafe.opened"})
 }
 
-// TestRuleProblem: what a rule would have sent is unknown, so that its topic is not
-// sent; everything else is.
-func TestRuleProblem(t *testing.T) {
-	t.Parallel()
-	table := compile(t, `
-topic "big" { event_types = [] }
-topic "other" { event_types = [] }
-rule "breaks" {
-  when  = event.payload.secret > 100
-  topic = "contact.tagged"
-}
-rule "later" {
-  topic = "contact.tagged"
-}
-rule "data_breaks" {
-  topic = "big"
-  data  = { names = [for tag in event.payload.tags : tag.name] }
-}
-rule "works" {
-  topic = "other"
-}`+all)
-	deliveries, problems := table.Route(row("tagged", `{"secret": "s3cr3t", "tags": null}`))
-	equal(t, "deliveries", got(deliveries), []string{"all other works"})
-	if len(problems) != 2 {
-		t.Fatalf("problems: %v", problems)
-	}
-	for i, want := range []struct{ rule, topic, where, summary string }{
-		{"breaks", "contact.tagged", "walpost.hcl:9", "Invalid operand"},
-		{"data_breaks", "big", "walpost.hcl:17", "Iteration over null value"},
-	} {
-		p := problems[i]
-		if p.Rule != want.rule || p.Topic != want.topic || p.Where != want.where || p.Summary != want.summary || p.Webhook != "" {
-			t.Errorf("problem %d = %+v", i, p)
-		}
-		if strings.Contains(p.Error(), "s3cr3t") || !strings.Contains(p.Error(), want.rule) {
-			t.Errorf("problem %d: %s", i, p.Error())
-		}
-	}
-	if !strings.Contains(problems[1].Detail, "event.payload.tags") {
-		t.Errorf("the problem doesn't name the path: %s", problems[1].Detail)
-	}
-	if _, ok, p := table.Find(row("tagged", `{"secret": "s3cr3t"}`), "contact.tagged", "all"); !ok || p == nil || p.Rule != "breaks" || p.Webhook != "all" {
-		t.Errorf("Find = %v, %+v", ok, p)
-	}
-	equal(t, "a row that doesn't fail", got(routed(t, table, row("tagged", `{"secret": 1, "tags": []}`))),
-		[]string{"all contact.tagged later", "all big data_breaks", "all other works"})
-}
-
-func TestWebhookProblem(t *testing.T) {
-	t.Parallel()
-	table := compile(t, `
-webhook "breaks" {
-  topics = ["contact.*"]
-  when   = event.data.amount > 5
-  url    = "https://example.com/a"
-}`+all)
-	deliveries, problems := table.Route(row("tagged", `{}`))
-	equal(t, "deliveries", got(deliveries), []string{"all contact.tagged"})
-	if len(problems) != 1 || problems[0].Webhook != "breaks" || problems[0].Topic != "contact.tagged" || problems[0].Rule != "" {
-		t.Errorf("problems = %+v", problems)
-	}
-}
-
 func TestFindAfterRestart(t *testing.T) {
 	t.Parallel()
 	source := `
