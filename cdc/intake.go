@@ -93,6 +93,7 @@ func (in *intake) takeInsert(m message) (row Row, ok bool, err error) {
 	}
 	in.open.hold()
 	before.rows++
+	in.source.counters.rows.Add(1)
 	return Row{
 		Relation: relation.Relation, Values: values,
 		CommitLSN: in.begin.lsn, CommitTime: in.begin.time, XID: in.begin.xid,

@@ -118,7 +118,6 @@ func (s *Source) settle(ctx context.Context, pause time.Duration) bool {
 	if len(s.pending) > 0 {
 		select {
 		case s.batches <- s.pending:
-			s.counters.rows.Add(uint64(len(s.pending)))
 			s.pending = nil
 		case <-ctx.Done():
 			return false

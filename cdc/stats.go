@@ -7,7 +7,7 @@ import (
 
 // Stats is a snapshot of what a Source has done since it was made.
 type Stats struct {
-	Rows         uint64    // handed over
+	Rows         uint64    // received, each once, and handed over as there is room
 	Transactions uint64    // wholly received, empty ones included
 	Connected    bool      // streaming now
 	Connects     uint64    // successful ones; Connects-1 are reconnects

@@ -223,9 +223,7 @@ func (st *stream) handOver(ctx context.Context) error {
 }
 
 func (st *stream) handedOver() {
-	n := len(st.batch)
-	st.source.counters.rows.Add(uint64(n))
-	st.batch, st.batchBytes = make(Batch, 0, n), 0 // the next one is likely to be as long
+	st.batch, st.batchBytes = make(Batch, 0, len(st.batch)), 0 // the next one is likely to be as long
 }
 
 // handle handles one message of the server.
