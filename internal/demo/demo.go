@@ -90,7 +90,7 @@ func (d *demo) introduce() {
 
 // run starts Postgres and the application's tables, and goes on with what needs them.
 func (d *demo) run(ctx context.Context) (err error) {
-	progress := zerolog.New(d.screen.logWriter()) // a download takes a while
+	progress := zerolog.New(d.screen.logWriter()).Level(zerolog.InfoLevel) // a download takes a while
 	if d.database, err = startDatabase(ctx, progress); err != nil {
 		return err
 	}

@@ -112,7 +112,7 @@ func (s *Server) Stop(ctx context.Context) error {
 		return nil
 	}
 	s.end(ctx, Fast)
-	s.log.Info().Msg("postgres stopped")
+	s.log.Debug().Msg("postgres stopped")
 	return s.remove()
 }
 
