@@ -16,6 +16,7 @@ type shape struct {
 	label     string   // what its label is; "": it has none
 	arguments []string // name = value
 	blocks    []string // at most one of each
+	free      bool     // any argument
 }
 
 // topLevel is the key of the shape of a whole file.
@@ -25,7 +26,7 @@ const topLevel = ""
 var shapes = map[string]shape{
 	topLevel: {
 		arguments: []string{"rules"},
-		blocks:    []string{"database", "outbox", "ledger", "admin", "egress", "defaults", "topic", "rule", "webhook"},
+		blocks:    []string{"database", "outbox", "ledger", "admin", "egress", "defaults", "locals", "topic", "rule", "webhook", "test"},
 	},
 	"database":       {arguments: []string{"url", "replication_url"}},
 	"outbox":         {arguments: []string{"table", "slot", "publication", "max_payload"}, blocks: []string{"columns"}},
@@ -37,16 +38,36 @@ var shapes = map[string]shape{
 	"topic":          {label: "name", arguments: []string{"title", "description", "aggregate", "event_types"}},
 	"rule":           {label: "name", arguments: []string{"when", "topic", "data"}},
 	"webhook": {
-		label:     "name",
-		arguments: append([]string{"name", "topics", "when", "url", "body", "body_params"}, sharedArguments...),
-		blocks:    []string{"sign"},
+		label: "name",
+		arguments: append([]string{
+			"name", "topics", "when", "url", "query", "body", "body_params", "form", "success_when", "permanent_when", "wait_for",
+		}, sharedArguments...),
+		blocks: []string{"locals", "batch", "capture", "auth", "sign"},
+	},
+	"locals":                  {free: true},
+	"webhook.locals":          {free: true},
+	"webhook.batch":           {arguments: []string{"max", "wait", "failed"}},
+	"webhook.capture":         {arguments: []string{"key", "value"}},
+	"webhook.auth":            {label: "kind"},
+	"webhook.auth.oauth2":     {label: "kind", arguments: []string{"token_url", "client_id", "client_secret", "scopes", "params"}},
+	"webhook.auth.jwt_bearer": {label: "kind", arguments: []string{"token_url", "issuer", "subject", "audience", "scopes", "params", "private_key"}},
+	"webhook.auth.basic":      {label: "kind", arguments: []string{"username", "password"}},
+	"webhook.auth.bearer":     {label: "kind", arguments: []string{"token"}},
+	"test": {
+		label: "name", arguments: []string{"captured", "expect_none"}, blocks: []string{"event", "response", "expect"},
+	},
+	"test.event":    {arguments: []string{"id", "aggregate_type", "aggregate_id", "type", "payload", "headers", "created_at"}},
+	"test.response": {arguments: []string{"status", "headers", "json", "body"}},
+	"test.expect": {
+		label:     "webhook",
+		arguments: []string{"topic", "method", "url", "query", "headers", "form", "body", "verdict", "capture", "failed"},
 	},
 	"webhook.sign": {arguments: []string{"secret", "previous"}},
 }
 
 // sharedArguments are those of a webhook that `defaults` may have.
 var sharedArguments = []string{
-	"method", "headers", "envelope", "timeout", "retry", "success", "permanent", "enabled", "concurrency", "queue",
+	"method", "headers", "envelope", "timeout", "retry", "success", "permanent", "retry_on", "enabled", "concurrency", "queue",
 }
 
 // block reads one block. Readers return ok = false for an argument that isn't
@@ -77,17 +98,57 @@ func (b *block) nested(kind string) *block {
 			b.duplicate(src.DefRange(), first.src.DefRange(), fmt.Sprintf("%q block", kind))
 			continue
 		}
-		first = &block{loader: b.loader, kind: b.kind + "." + kind, src: src}
-		first.checkLabels()
-		first.checkContent()
+		first = b.child(src)
 	}
 	return first
 }
 
+// children opens each of the blocks of that type within b.
+func (b *block) children(kind string) []*block {
+	var all []*block
+	for _, src := range b.src.Body.Blocks {
+		if src.Type == kind {
+			all = append(all, b.child(src))
+		}
+	}
+	return all
+}
+
+// child opens a block within b. The label of a block that has kinds, such as
+// auth "basic", chooses its shape.
+func (b *block) child(src *hclsyntax.Block) *block {
+	c := &block{loader: b.loader, kind: b.kind + "." + src.Type, src: src}
+	c.checkLabels()
+	if shapes[c.kind].label == "kind" {
+		c.chooseKind()
+	}
+	c.checkContent()
+	return c
+}
+
+func (b *block) chooseKind() {
+	var kinds []string
+	for kind := range shapes {
+		if name, ok := strings.CutPrefix(kind, b.kind+"."); ok {
+			kinds = append(kinds, name)
+		}
+	}
+	slices.Sort(kinds)
+	switch {
+	case slices.Contains(kinds, b.name):
+		b.kind += "." + b.name
+	case len(b.src.Labels) > 0:
+		b.fail(b.src.LabelRanges[0], fmt.Sprintf("Unknown kind of %q", b.src.Type), "It must be %s.%s", orList(kinds), didYouMean(suggest(b.name, kinds)))
+	}
+}
+
 func (b *block) checkContent() {
-	allowed := shapes[b.kind]
+	allowed, ok := shapes[b.kind]
+	if !ok || allowed.label == "kind" && len(allowed.arguments) == 0 {
+		return // the kind is unknown, which was reported
+	}
 	for _, attr := range attributesOf(b.src.Body) {
-		if !slices.Contains(allowed.arguments, attr.Name) {
+		if !allowed.free && !slices.Contains(allowed.arguments, attr.Name) {
 			b.unsupportedAttribute(attr, b.kind)
 		}
 	}
@@ -118,6 +179,10 @@ func (b *block) checkLabels() {
 
 func exampleName(kind string) string {
 	switch kind {
+	case "auth":
+		return "oauth2"
+	case "test":
+		return "a tag reaches the crm"
 	case "topic":
 		return "invoice.paid"
 	case "rule":

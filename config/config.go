@@ -32,6 +32,10 @@ type Config struct {
 	// Rules and Webhooks are in file order: files by name, then by line.
 	Rules    []*Rule
 	Webhooks []*Webhook
+	// Locals has the top-level ones, in file order.
+	Locals []Local
+	// Tests has the `test` blocks, in file order.
+	Tests []*Test
 
 	// Functions is what an expression may call, env() and file() included, which
 	// answer from what was read at load and never read again.

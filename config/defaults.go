@@ -18,6 +18,7 @@ type defaults struct {
 	retry       []time.Duration
 	success     []int
 	permanent   []int
+	retryOn     []int
 	enabled     bool
 	concurrency int
 	queue       int
@@ -34,6 +35,7 @@ func (l *loader) decodeDefaults() {
 		queue:       1000,
 	}
 	if b := l.one("defaults"); b != nil {
+		b.within = webhookScopes{request: b.requestScope(b.locals)}
 		l.defaults = b.shared(l.defaults)
 	}
 }
@@ -59,7 +61,7 @@ func (b *block) shared(d defaults) defaults {
 			b.fail(retry[100].at, "Too many retries", "A schedule has at most 100 retries.")
 		}
 	}
-	d.success, d.permanent = b.statuses(d.success, d.permanent)
+	b.statuses(&d)
 	if enabled, ok := b.boolean("enabled"); ok {
 		d.enabled = enabled
 	}
@@ -72,34 +74,48 @@ func (b *block) shared(d defaults) defaults {
 	return d
 }
 
-// statuses reads `success` and `permanent`. 410 is in neither: it disables the
-// webhook, whatever else is set.
-func (b *block) statuses(success, permanent []int) (newSuccess, newPermanent []int) {
-	read := func(argument string) func(hclsyntax.Expression) (int, bool) {
-		return func(expr hclsyntax.Expression) (int, bool) {
-			status, ok := b.loader.integer(expr, argument, 100, 599)
-			if ok && status == 410 {
-				b.fail(expr.Range(), "Status 410 has its own meaning", "An endpoint that answers 410 Gone is disabled, always. Leave 410 out.")
-				return 0, false
-			}
-			return status, ok
-		}
-	}
-	if values, there, ok := list(b, "success", "a list of statuses, such as [200, 201, 204]", read("success")); there {
-		success = valuesOf(values)
-		if ok && len(values) == 0 {
+// statuses reads `success`, `permanent` and `retry_on`. 410 is in none of them: it
+// disables the webhook, whatever else is set.
+func (b *block) statuses(d *defaults) {
+	success, there, ok := b.statusList("success", "[200, 201, 204]")
+	if there {
+		d.success = valuesOf(success)
+		if ok && len(success) == 0 {
 			b.fail(b.argument("success").Expr.Range(), `Empty "success"`, "No delivery could ever succeed. Leave the argument out for 2xx.")
 		}
 	}
-	if values, there, _ := list(b, "permanent", "a list of statuses, such as [400, 422]", read("permanent")); there {
-		permanent = valuesOf(values)
-		for _, status := range values {
-			if slices.Contains(success, status.value) {
+	permanent, there, _ := b.statusList("permanent", "[400, 422]")
+	if there {
+		d.permanent = valuesOf(permanent)
+		for _, status := range permanent {
+			if slices.Contains(d.success, status.value) {
 				b.fail(status.at, "Status both good and bad", "%d is in success, too. Leave it in one of the two.", status.value)
 			}
 		}
 	}
-	return success, permanent
+	retryOn, there, _ := b.statusList("retry_on", "[403, 409]")
+	if !there {
+		return
+	}
+	d.retryOn = valuesOf(retryOn)
+	for _, status := range retryOn {
+		for argument, others := range map[string][]element[int]{"success": success, "permanent": permanent} {
+			if slices.Contains(valuesOf(others), status.value) {
+				b.fail(status.at, "Status with two meanings", "%d is in %s, too. Leave it in one of the two.", status.value, argument)
+			}
+		}
+	}
+}
+
+func (b *block) statusList(argument, example string) (values []element[int], there, ok bool) {
+	return list(b, argument, "a list of statuses, such as "+example, func(expr hclsyntax.Expression) (int, bool) {
+		status, ok := b.loader.integer(expr, argument, 100, 599)
+		if ok && status == 410 {
+			b.fail(expr.Range(), "Status 410 has its own meaning", "An endpoint that answers 410 Gone is disabled, always. Leave 410 out.")
+			return 0, false
+		}
+		return status, ok
+	})
 }
 
 // mergedHeaders is the base's headers and the block's own, which win.

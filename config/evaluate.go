@@ -8,52 +8,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
-	"github.com/zclconf/go-cty/cty/function"
 )
-
-// scope is what an expression can refer to.
-type scope struct {
-	// event has the attributes of `event`; nil: there is no event.
-	event map[string]cty.Value
-	// elsewhere says of event attributes that there are only in other places why.
-	elsewhere map[string]string
-}
-
-var (
-	// settingScope is that of everything that is decided once, at load.
-	settingScope = scope{}
-	ruleScope    = scope{
-		event: eventFields(),
-		elsewhere: map[string]string{
-			"topic": "A rule decides the topic, so that there is no event.topic here: it is in webhooks. event.type is the row's event type.",
-			"data":  "A rule makes the data, so that there is no event.data here: it is in webhooks. event.payload is the row's payload.",
-		},
-	}
-	webhookScope = scope{event: eventFields("topic", "data")}
-)
-
-// eventFields is an unknown event: the type of each attribute, and dynamic what is
-// JSON. Every expression is evaluated against it at load.
-func eventFields(more ...string) map[string]cty.Value {
-	fields := map[string]cty.Value{}
-	for _, name := range append(more, "id", "aggregate_type", "aggregate_id", "type", "created_at", "committed_at", "lsn", "payload", "headers") {
-		switch name {
-		case "payload", "headers", "data":
-			fields[name] = cty.DynamicVal
-		default:
-			fields[name] = cty.UnknownVal(cty.String)
-		}
-	}
-	return fields
-}
-
-func (s scope) context(functions map[string]function.Function) *hcl.EvalContext {
-	variables := map[string]cty.Value{}
-	if s.event != nil {
-		variables["event"] = cty.ObjectVal(s.event)
-	}
-	return &hcl.EvalContext{Variables: variables, Functions: functions}
-}
 
 // evaluate type-checks an expression and returns its value as far as it is known.
 // ok is false if there was a problem, which is then reported.
@@ -147,48 +102,92 @@ func (in *inspector) traversal(t hcl.Traversal) {
 		}
 	}
 	at := t[0].SourceRange()
-	switch _, isField := webhookScope.event[name]; {
-	case in.scope.event == nil && name == "event":
-		in.report(at, "No event here", "This is decided once, when the configuration is loaded, and can't depend on an event.")
-	case in.scope.event == nil:
+	value, there := in.scope.roots[name]
+	switch _, isField := webhookEvent.Type().AttributeTypes()[name]; {
+	case there:
+		in.use(name)
+		if len(t) > 1 && value.Type().IsObjectType() {
+			in.field(name, value.Type(), t[1])
+		}
+	case name == rootLocal && in.scope.locals != nil:
+		in.local(t)
+	case in.scope.absent[name] != "":
+		in.report(at, fmt.Sprintf("No %s here", name), "%s", in.scope.absent[name])
+	case len(in.scope.roots) == 0:
 		in.report(at, "Unknown name", "There are no variables here. A text is written in quotes: %q.", name)
-	case name != "event" && isField:
+	case isField && in.scope.absent[rootEvent] == "":
 		in.report(at, "Unknown variable", "There is no variable %q. Write event.%s.", name, name)
-	case name != "event":
-		in.report(at, "Unknown variable", "There is no variable %q, only \"event\". A text is written in quotes.%s",
-			name, didYouMean(suggest(name, []string{"event"})))
-	case len(t) > 1:
-		in.field(t[1])
+	default:
+		in.report(at, "Unknown variable", "There is no variable %q. A text is written in quotes.%s",
+			name, hint(name, append(slices.Collect(maps.Keys(in.scope.roots)), rootLocal), nil))
 	}
 }
 
-// field checks the attribute of event that is named first.
-func (in *inspector) field(step hcl.Traverser) {
-	var name string
-	at := step.SourceRange()
+// use notes what the expression needs of a scope.
+func (in *inspector) use(name string) {
+	if in.scope.uses != nil {
+		in.scope.uses[name] = true
+	}
+}
+
+// stepName returns the name of an attribute that a traversal takes, and its place.
+func stepName(step hcl.Traverser) (name string, at hcl.Range, ok bool) {
+	at = step.SourceRange()
 	switch step := step.(type) {
 	case hcl.TraverseAttr:
-		name = step.Name
 		at.Start.Byte++ // the dot
 		at.Start.Column++
+		return step.Name, at, true
 	case hcl.TraverseIndex:
-		if step.Key.Type() != cty.String {
+		if step.Key.Type() == cty.String && step.Key.IsKnown() && !step.Key.IsNull() {
+			return step.Key.AsString(), at, true
+		}
+	}
+	return "", at, false
+}
+
+// field checks the attribute of event or response that is named first.
+func (in *inspector) field(root string, object cty.Type, step hcl.Traverser) {
+	name, at, ok := stepName(step)
+	if !ok {
+		return
+	}
+	path := root + "." + name
+	if why := in.scope.absent[path]; why != "" {
+		in.report(at, fmt.Sprintf("No %s here", path), "%s", why)
+		return
+	}
+	if object.HasAttribute(name) {
+		in.use(path)
+		return
+	}
+	fields := slices.Collect(maps.Keys(object.AttributeTypes()))
+	more := ""
+	if root == rootEvent {
+		more = " What the row's payload has is under event.payload."
+	}
+	in.report(at, fmt.Sprintf("Unknown %s attribute %q", root, name), "There is no such attribute.%s%s", hint(name, fields, nil), more)
+}
+
+// local checks local.NAME, and that what it is made of is here.
+func (in *inspector) local(t hcl.Traversal) {
+	name, at := localName(t)
+	if name == "" {
+		return // all of them, or one whose name is computed
+	}
+	found, _ := in.scope.locals.find(name)
+	if found == nil {
+		in.report(at, fmt.Sprintf("Unknown local %q", name), "No locals block that is seen from here has it.%s", hint(name, in.scope.locals.names(), nil))
+		return
+	}
+	found.used = true
+	for _, use := range slices.Sorted(maps.Keys(found.uses)) {
+		if why := in.scope.absent[use]; why != "" {
+			in.report(at, fmt.Sprintf("No local.%s here", name), "It is made of %s, declared at %s. %s", use, place(found.DeclRange), why)
 			return
 		}
-		name = step.Key.AsString()
-	default:
-		return
+		in.use(use)
 	}
-	if _, ok := in.scope.event[name]; ok {
-		return
-	}
-	if why := in.scope.elsewhere[name]; why != "" {
-		in.report(at, "No event."+name+" here", "%s", why)
-		return
-	}
-	fields := slices.Collect(maps.Keys(in.scope.event))
-	in.report(at, fmt.Sprintf("Unknown event attribute %q", name),
-		"An event has no such attribute.%s What the row's payload has is under event.payload.", hint(name, fields, nil))
 }
 
 // call checks a function's name and reads what env() and file() name.
@@ -204,6 +203,9 @@ func (in *inspector) call(call *hclsyntax.FunctionCallExpr) {
 		}
 		in.report(call.NameRange, fmt.Sprintf("Unknown function %q", call.Name), "%s", why)
 		return
+	}
+	if call.Name == captured {
+		in.captured(call)
 	}
 	if !isReading(call) {
 		return
@@ -266,6 +268,30 @@ func (l *loader) refuseSecret(value cty.Value, at hcl.Range, what string) bool {
 	}
 	l.fail(at, "Secret where none may go",
 		"What env() and file() give is secret, and %s is not kept secret. Write the value itself. "+
-			"Secrets may go into database.url, database.replication_url, admin.token, sign.secret, sign.previous and a webhook's url, headers, body and body_params.", what)
+			"Secrets may go into database.url, database.replication_url, admin.token, sign.secret, sign.previous an auth block, and a webhook's url, query, headers, body, body_params and form.", what)
 	return false
+}
+
+// captured checks that there is something to be captured.
+func (in *inspector) captured(call *hclsyntax.FunctionCallExpr) {
+	in.use(captured)
+	if why := in.scope.absent[captured]; why != "" {
+		in.report(call.NameRange, "No captured() here", "%s", why)
+		return
+	}
+	if len(call.Args) == 0 {
+		return // evaluation says so
+	}
+	value, diags := call.Args[0].Value(nil)
+	if diags.HasErrors() || value.Type() != cty.String || value.IsNull() || !value.IsKnown() || in.broken {
+		return
+	}
+	keeps, exists := in.captures[value.AsString()]
+	switch at := call.Args[0].Range(); {
+	case !exists:
+		in.report(at, "Unknown webhook", "There is no webhook of this name.%s",
+			didYouMean(suggest(value.AsString(), slices.Collect(maps.Keys(in.captures)))))
+	case !keeps:
+		in.report(at, "Webhook without capture", "This webhook keeps nothing of its answers. Give it: capture { key = event.aggregate_id, value = response.json.id }, on lines of their own.")
+	}
 }

@@ -127,6 +127,7 @@ func functions(r *reading) map[string]function.Function {
 	for name, f := range library {
 		all[name] = f
 	}
+	all[captured] = capturedFunction
 	all["env"] = r.envFunction()
 	all["file"] = r.fileFunction()
 	return all

@@ -42,7 +42,7 @@ const idempotency = "With it, Go's HTTP client silently sends a request again, a
 // headers reads `headers`. Names are compared without regard to case.
 func (b *block) headers() []Param {
 	taken := map[string]hcl.Range{}
-	return b.params("headers", `{ X-Source = "walpost" }`, webhookScope, func(name string, item hclsyntax.ObjectConsItem) bool {
+	return b.params("headers", `{ X-Source = "walpost" }`, b.within.request, func(name string, item hclsyntax.ObjectConsItem) bool {
 		at := item.KeyExpr.Range()
 		if !headerForm.MatchString(name) {
 			b.fail(at, "Invalid header name", "A header's name has letters, digits and \"-\", without spaces or a colon.")

@@ -72,6 +72,11 @@ type loader struct {
 	// may then only be unreadable, so that nothing is said about absences.
 	broken   bool
 	defaults defaults
+
+	locals   *locals         // the top-level ones
+	seen     []*locals       // all that were read
+	within   webhookScopes   // of the block that is being read
+	captures map[string]bool // each webhook's name, and whether it has a capture block
 }
 
 func newLoader() *loader {
@@ -210,6 +215,8 @@ func (l *loader) sortBody(body *hclsyntax.Body, syntax hcl.Diagnostics) {
 
 // decode reads everything; what others refer to comes first.
 func (l *loader) decode() {
+	l.findCaptures()
+	l.decodeLocals()
 	l.decodePack()
 	l.decodeTopics(l.blocks["topic"], false)
 	l.decodeDatabase()
@@ -220,6 +227,8 @@ func (l *loader) decode() {
 	l.decodeDefaults()
 	l.decodeRules()
 	l.decodeWebhooks()
+	l.decodeTests()
+	l.unusedLocals()
 }
 
 // decodePack reads `rules = …` and the pack that it names.

@@ -46,6 +46,13 @@ func (l *loader) fail(at hcl.Range, summary, format string, args ...any) {
 	l.add(problem(at, summary, format, args...))
 }
 
+// warn reports something that works, and yet can hardly be meant.
+func (l *loader) warn(at hcl.Range, summary, format string, args ...any) {
+	d := problem(at, summary, format, args...)
+	d.Severity = hcl.DiagWarning
+	l.add(d)
+}
+
 // missing reports something that isn't there, unless it may only be unreadable.
 func (l *loader) missing(at hcl.Range, summary, format string, args ...any) {
 	if !l.broken {

@@ -22,7 +22,7 @@ type element[T any] struct {
 
 // constant evaluates an expression that no event decides.
 func (l *loader) constant(expr hclsyntax.Expression, name string) (cty.Value, bool) {
-	value, ok := l.evaluate(expr, settingScope)
+	value, ok := l.evaluate(expr, l.settingScope())
 	if !ok {
 		return value, false
 	}

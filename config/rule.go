@@ -26,7 +26,8 @@ func (l *loader) decodeRules() {
 }
 
 func (b *block) decodeRule() *Rule {
-	rule := &Rule{Name: b.name, When: b.condition(ruleScope), DeclRange: b.src.DefRange()}
+	s := b.ruleScope()
+	rule := &Rule{Name: b.name, When: b.condition("when", s, `event.type == "created"`), DeclRange: b.src.DefRange()}
 	b.required("topic", `"lead.created"`)
 	if topic, ok := b.text("topic", "lead.created"); ok {
 		rule.Topic = topic.value
@@ -36,7 +37,7 @@ func (b *block) decodeRule() *Rule {
 	}
 	if attr := b.argument("data"); attr != nil {
 		rule.Data = attr.Expr
-		value, ok := b.evaluate(attr.Expr, ruleScope)
+		value, ok := b.evaluate(attr.Expr, s)
 		if ok && b.refuseSecret(value, attr.Expr.Range(), "a rule's data") && !mayBe(value, isObject) {
 			b.wrongType(attr.Expr.Range(), "data", value, "an object, such as { contact = event.payload.contact }")
 		}
@@ -44,10 +45,10 @@ func (b *block) decodeRule() *Rule {
 	return rule
 }
 
-// condition checks `when`, which decides for each event. It returns nil if there
-// is none.
-func (b *block) condition(s scope) hcl.Expression {
-	attr := b.argument("when")
+// condition checks an argument that is true or false, such as `when`. It returns nil if
+// there is none.
+func (b *block) condition(argument string, s scope, example string) hcl.Expression {
+	attr := b.argument(argument)
 	if attr == nil {
 		return nil
 	}
@@ -56,7 +57,7 @@ func (b *block) condition(s scope) hcl.Expression {
 		return attr.Expr
 	}
 	if !mayBe(value, func(ty cty.Type) bool { return ty == cty.Bool }) {
-		b.wrongType(attr.Expr.Range(), "when", value, `true or false, such as event.type == "created"`)
+		b.wrongType(attr.Expr.Range(), argument, value, "true or false, such as "+example)
 	}
 	return attr.Expr
 }
@@ -108,18 +109,19 @@ func (b *block) paramName(item hclsyntax.ObjectConsItem, argument, example strin
 	return value.AsString(), true
 }
 
-// checkParam type-checks the value of a header (a string) or body parameter (any).
+// checkParam type-checks the value of a body parameter (any), or of a header, query or
+// form parameter (a string).
 func (b *block) checkParam(expr hclsyntax.Expression, argument string, s scope) bool {
 	value, ok := b.evaluate(expr, s)
-	if !ok || argument != "headers" {
+	if !ok || argument == "body_params" {
 		return ok
 	}
 	value, _ = value.Unmark()
 	switch {
 	case !value.IsNull() && value.Type() != cty.DynamicPseudoType && !value.Type().IsPrimitiveType():
-		b.wrongType(expr.Range(), "headers", value, "a string")
+		b.wrongType(expr.Range(), argument, value, "a string")
 		return false
-	case value.IsKnown() && !value.IsNull() && value.Type() == cty.String && hasControl(value.AsString()):
+	case argument == "headers" && value.IsKnown() && !value.IsNull() && value.Type() == cty.String && hasControl(value.AsString()):
 		b.fail(expr.Range(), "Invalid header value", "A header's value has no line breaks or other control characters. If it comes from file(), write trimspace(file(\"…\")).")
 		return false
 	}

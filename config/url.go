@@ -23,7 +23,7 @@ func (b *block) url() hcl.Expression {
 	if attr == nil {
 		return nil
 	}
-	value, ok := b.evaluate(attr.Expr, webhookScope)
+	value, ok := b.evaluate(attr.Expr, b.within.request)
 	if !ok {
 		return attr.Expr
 	}
@@ -124,7 +124,7 @@ func (b *block) constantPrefix(expr hclsyntax.Expression) (text string, whole, r
 	}
 	var sb strings.Builder
 	for _, part := range parts {
-		value, diags := part.Value(webhookScope.context(b.config.Functions))
+		value, diags := part.Value(b.within.request.context(b.config.Functions))
 		if diags.HasErrors() {
 			return "", false, false // reported when the whole was evaluated
 		}

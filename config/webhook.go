@@ -20,15 +20,31 @@ type Webhook struct {
 
 	Method     string         // GET, HEAD, POST, PUT, PATCH or DELETE; default POST
 	URL        hcl.Expression `json:"-"` // a string whose scheme and host no event decides
+	Query      []Param        // source order; appended to the URL; null: left out
 	Headers    []Param        // source order, those of `defaults` first; null: left out
 	BodyParams []Param        // source order
-	Body       hcl.Expression `json:"-"` // nil: by Envelope
+	Form       []Param        // source order; nil: no form body; null: left out
+	Body       hcl.Expression `json:"-"` // nil: by Form or Envelope
 	Envelope   Envelope
 
 	Timeout   time.Duration   // of an attempt; default 10 s
 	Retry     []time.Duration // before each retry; default 5 min, 1 h, 3 h; empty: no retries
 	Success   []int           // statuses that count as delivered; nil: 2xx
 	Permanent []int           // statuses that no retry follows; nil: none but 410
+	RetryOn   []int           // statuses that are retried, whatever else says; nil: none
+
+	// SuccessWhen decides over `response` whether a successful status is delivered:
+	// null and false are not. PermanentWhen decides whether what isn't delivered is
+	// final. WaitFor decides before a request over `event`: false puts it off. Each is
+	// a bool; nil: there is none.
+	SuccessWhen   hcl.Expression `json:"-"`
+	PermanentWhen hcl.Expression `json:"-"`
+	WaitFor       hcl.Expression `json:"-"`
+
+	Locals  []Local  // the webhook's own, source order; they shadow Config.Locals
+	Batch   *Batch   // nil: a request for each event
+	Capture *Capture // nil: nothing is kept of a response
+	Auth    *Auth    // nil: none but what headers say
 
 	Enabled     bool
 	Concurrency int   // requests at a time; default 32
@@ -86,21 +102,26 @@ func (l *loader) decodeWebhooks() {
 }
 
 func (b *block) decodeWebhook() *Webhook {
+	b.within = b.webhookScopes()
 	shared := b.shared(b.defaults)
 	w := &Webhook{
 		Name:        b.name,
 		Title:       b.name,
+		Locals:      b.within.locals.list(),
 		Topics:      b.topics(),
-		When:        b.condition(webhookScope),
+		When:        b.condition("when", b.within.when, `event.type == "created"`),
 		Method:      shared.method,
 		URL:         b.url(),
+		Query:       b.query(shared.method),
 		Headers:     shared.headers,
 		BodyParams:  b.bodyParams(shared),
+		Form:        b.form(),
 		Envelope:    shared.envelope,
 		Timeout:     shared.timeout,
 		Retry:       shared.retry,
 		Success:     shared.success,
 		Permanent:   shared.permanent,
+		RetryOn:     shared.retryOn,
 		Enabled:     shared.enabled,
 		Concurrency: shared.concurrency,
 		Queue:       shared.queue,
@@ -111,9 +132,15 @@ func (b *block) decodeWebhook() *Webhook {
 	}
 	if attr := b.argument("body"); attr != nil {
 		w.Body = attr.Expr
-		b.evaluate(attr.Expr, webhookScope)
+		b.evaluate(attr.Expr, b.within.request)
 	}
+	w.SuccessWhen = b.condition("success_when", b.within.judge, "response.json.ok")
+	w.PermanentWhen = b.condition("permanent_when", b.within.judge, `response.status == 400 && response.json.code == "gone"`)
+	w.WaitFor = b.condition("wait_for", b.within.request, `captured("tickets", event.aggregate_id) != null`)
 	b.checkBody(w)
+	w.Batch = b.batch(w)
+	w.Capture = b.capture()
+	w.Auth = b.auth(w)
 	if sign := b.nested("sign"); sign != nil {
 		w.Sign = sign.decodeSign()
 	}
@@ -158,7 +185,7 @@ func (b *block) bodyParams(shared defaults) []Param {
 		reserved = envelopeKeys[EnvelopeGist] // they are in the query
 	}
 	taken := map[string]hcl.Range{}
-	return b.params("body_params", `{ source = "walpost" }`, webhookScope, func(name string, item hclsyntax.ObjectConsItem) bool {
+	return b.params("body_params", `{ source = "walpost" }`, b.within.request, func(name string, item hclsyntax.ObjectConsItem) bool {
 		at := item.KeyExpr.Range()
 		if slices.Contains(reserved, name) {
 			b.fail(at, fmt.Sprintf("Reserved body parameter %q", name), "The envelope sets it. Choose another name, or write the whole body with body = { … }.")
@@ -176,20 +203,26 @@ func (b *block) bodyParams(shared defaults) []Param {
 // hasBody reports whether a request of that method carries a body (DESIGN §4).
 func hasBody(method string) bool { return method != "GET" && method != "HEAD" && method != "DELETE" }
 
-// checkBody reports what `body` contradicts.
+// checkBody reports what `body` or `form` contradicts.
 func (b *block) checkBody(w *Webhook) {
-	body := b.argument("body")
-	if body == nil {
+	whole := b.argument("body")
+	if form := b.argument("form"); whole == nil {
+		whole = form
+	} else if form != nil {
+		b.fail(form.NameRange, "Both body and form", "Each is the whole body. Leave one of the two out.")
+	}
+	if whole == nil {
 		return
 	}
+	name := whole.Name
 	if !hasBody(w.Method) {
-		b.fail(body.NameRange, "Body on "+w.Method, "A %s request carries no body: id, topic and body_params go into the query. Leave body out, or choose POST, PUT or PATCH.", w.Method)
+		b.fail(whole.NameRange, "Body on "+w.Method, "A %s request carries no body: id, topic and body_params go into the query. Leave %s out, or choose POST, PUT or PATCH.", w.Method, name)
 	}
 	if other := b.argument("body_params"); other != nil {
-		b.fail(other.NameRange, "Both body and body_params", "body is the whole body, so that nothing could be added. Write the parameters into body, or leave body out.")
+		b.fail(other.NameRange, "Both "+name+" and body_params", "%s is the whole body, so that nothing could be added. Write the parameters into %s, or leave %s out.", name, name, name)
 	}
 	if other := b.argument("envelope"); other != nil {
-		b.fail(other.NameRange, "Both body and envelope", "body is the whole body, without an envelope. Leave one of the two out.")
+		b.fail(other.NameRange, "Both "+name+" and envelope", "%s is the whole body, without an envelope. Leave one of the two out.", name)
 	}
 }
 
