@@ -2,6 +2,7 @@ package sender
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptrace"
@@ -29,6 +30,8 @@ type Attempt struct {
 	Header http.Header
 	// Body is sent as it is and not modified. GET and HEAD carry none.
 	Body []byte
+	// Judge is asked what the answer means. nil: its status alone says it, and the outcome has no Response.
+	Judge Judge
 }
 
 // Send makes one attempt and says what it came to. It returns when the response is read or the timeout has passed, and
@@ -40,28 +43,61 @@ func (e *Endpoint) Send(ctx context.Context, a Attempt) Outcome {
 	resp, connected, err := e.exchange(limited, &a, o.SentAt)
 	o.Duration = time.Since(o.SentAt)
 	if err != nil {
-		switch {
-		case ctx.Err() != nil:
-			o.Class, o.Err = ClassInterrupted, &redacted{"interrupted before it was answered", ctx.Err()}
-		case limited.Err() != nil:
-			o.Class, o.Err = ClassTimeout, e.late(connected)
-		default:
-			o.Class, o.Err = classify(err, connected), redact(err)
-		}
-		o.Verdict = e.policy.verdict(o.Class, 0)
+		e.unanswered(ctx, limited, &o, connected, err)
 		return o
 	}
 	o.Status = resp.StatusCode
 	o.RetryAfter = retryAfter(resp, time.Now())
-	o.Verdict = e.policy.verdict(ClassStatus, o.Status)
+	if a.Judge != nil {
+		e.judged(ctx, &o, resp, a.Judge)
+		return o
+	}
+	o.Excerpt = readExcerpt(resp)
+	e.answered(&o, nil)
+	return o
+}
+
+// unanswered fills the outcome of an attempt that got no answer.
+func (e *Endpoint) unanswered(ctx, limited context.Context, o *Outcome, connected bool, err error) {
+	var noToken *tokenError
+	switch {
+	case ctx.Err() != nil:
+		o.Class, o.Err = ClassInterrupted, interrupted(ctx)
+	case errors.As(err, &noToken):
+		o.Class, o.Err, o.RetryAfter = ClassAuth, noToken, noToken.retryAfter
+	case limited.Err() != nil:
+		o.Class, o.Err = ClassTimeout, e.late(connected)
+	default:
+		o.Class, o.Err = classify(err, connected), redact(err)
+	}
+	o.Verdict = e.policy.verdict(o.Class, 0, nil)
+}
+
+// answered fills the outcome of an attempt by the response table.
+func (e *Endpoint) answered(o *Outcome, judge func() Verdict) {
+	o.Verdict = e.policy.verdict(ClassStatus, o.Status, judge)
 	if o.Verdict == Delivered {
 		o.Class = ClassOK
-	} else {
-		o.Class = ClassStatus
-		o.Err = &StatusError{Status: o.Status}
+		return
 	}
-	o.Excerpt = readBody(resp)
-	return o
+	o.Class = ClassStatus
+	o.Err = &StatusError{Status: o.Status, Judged: judge != nil && o.Verdict != e.policy.verdict(ClassStatus, o.Status, nil)}
+}
+
+// judged is answered for an answer whose content counts. Shutdown in the midst of it leaves nothing to judge by.
+func (e *Endpoint) judged(ctx context.Context, o *Outcome, resp *http.Response, judge Judge) {
+	body, err := readBody(resp)
+	o.Excerpt = excerpt(body[:min(len(body), MaxExcerpt)])
+	o.Response = &Response{Header: resp.Header, Body: body}
+	if err != nil && ctx.Err() != nil {
+		o.Verdict, o.Class, o.Err = Interrupted, ClassInterrupted, interrupted(ctx)
+		return
+	}
+	e.answered(o, func() Verdict { return judge(o.Status, resp.Header, body) })
+}
+
+func interrupted(ctx context.Context) error {
+	return &redacted{"interrupted before it was answered", ctx.Err()}
 }
 
 // late says what the timeout was spent on, which net/http does not.
@@ -73,9 +109,30 @@ func (e *Endpoint) late(connected bool) error {
 	return &redacted{fmt.Sprintf("no %s within %s", missing, e.timeout), context.DeadlineExceeded}
 }
 
-func (e *Endpoint) exchange(ctx context.Context, a *Attempt, at time.Time) (*http.Response, bool, error) {
+// exchange makes the attempt's request, and once more with a new token if the one that was kept is refused.
+func (e *Endpoint) exchange(ctx context.Context, a *Attempt, at time.Time) (resp *http.Response, connected bool, err error) {
+	if e.auth == nil {
+		return e.roundTrip(ctx, a, nil, at)
+	}
+	credential, waited, err := e.auth.get(ctx, nil)
+	if err != nil {
+		return nil, false, err
+	}
+	resp, connected, err = e.roundTrip(ctx, a, credential, at)
+	if err != nil || resp.StatusCode != http.StatusUnauthorized || waited || !e.auth.renews() {
+		return resp, connected, err
+	}
+	_ = resp.Body.Close() // unread: a slow one must not take the time of what follows
+	credential, _, err = e.auth.get(ctx, credential)
+	if err != nil {
+		return nil, false, err
+	}
+	return e.roundTrip(ctx, a, credential, at)
+}
+
+func (e *Endpoint) roundTrip(ctx context.Context, a *Attempt, as *credential, at time.Time) (*http.Response, bool, error) {
 	c := &call{Context: ctx}
-	req, err := e.request(c, a, at)
+	req, err := e.request(c, a, as, at)
 	if err != nil {
 		return nil, false, err
 	}
@@ -84,7 +141,7 @@ func (e *Endpoint) exchange(ctx context.Context, a *Attempt, at time.Time) (*htt
 }
 
 // request builds what Do sends. The body is not copied.
-func (e *Endpoint) request(c *call, a *Attempt, at time.Time) (*retryablehttp.Request, error) {
+func (e *Endpoint) request(c *call, a *Attempt, as *credential, at time.Time) (*retryablehttp.Request, error) {
 	body := a.Body
 	switch a.Method {
 	case http.MethodGet, http.MethodHead:
@@ -97,7 +154,7 @@ func (e *Endpoint) request(c *call, a *Attempt, at time.Time) (*retryablehttp.Re
 	if err != nil {
 		return nil, err
 	}
-	header, host := e.header(c, a, body, at)
+	header, host := e.header(c, a, as, body, at)
 	if host == "" {
 		host = target.Host
 	}
@@ -133,8 +190,8 @@ func replayed(method string, header http.Header) bool {
 }
 
 // header makes the headers of one attempt, and the Host if the attempt has its own.
-func (e *Endpoint) header(c *call, a *Attempt, body []byte, at time.Time) (header http.Header, host string) {
-	header = make(http.Header, len(a.Header)+len(c.values)+1)
+func (e *Endpoint) header(c *call, a *Attempt, as *credential, body []byte, at time.Time) (header http.Header, host string) {
+	header = make(http.Header, len(a.Header)+len(c.values)+2)
 	header["User-Agent"] = e.userAgent
 	for name, values := range a.Header {
 		header[textproto.CanonicalMIMEHeaderKey(name)] = values
@@ -142,6 +199,9 @@ func (e *Endpoint) header(c *call, a *Attempt, body []byte, at time.Time) (heade
 	if own := header["Host"]; len(own) > 0 {
 		host = own[0]
 		delete(header, "Host")
+	}
+	if as != nil {
+		header["Authorization"] = as.header
 	}
 	timestamp := strconv.FormatInt(at.Unix(), 10)
 	c.values = [...]string{a.DeliveryID, timestamp, a.Topic, strconv.Itoa(a.Number), ""}

@@ -16,11 +16,11 @@ const (
 
 var excerptBuffers = sync.Pool{New: func() any { return new([MaxExcerpt]byte) }}
 
-// readBody reads a response body to its end, so that the connection can be used again, or as far as MaxBody and the
+// readExcerpt reads a response body to its end, so that the connection can be used again, or as far as MaxBody and the
 // request's deadline allow. It returns the beginning. What goes wrong here is of no consequence.
-func readBody(resp *http.Response) []byte {
+func readExcerpt(resp *http.Response) []byte {
 	defer func() { _ = resp.Body.Close() }()
-	if resp.Body == http.NoBody || resp.StatusCode == http.StatusSwitchingProtocols {
+	if !hasBody(resp) {
 		return nil
 	}
 	buf := excerptBuffers.Get().(*[MaxExcerpt]byte)
@@ -29,10 +29,33 @@ func readBody(resp *http.Response) []byte {
 	if err == nil {
 		_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, MaxBody-MaxExcerpt+1)) // 1: to see the end
 	}
-	if coding := resp.Header.Get("Content-Encoding"); coding != "" && coding != "identity" {
-		return nil // not text, though nobody asked for it
+	if !isPlain(resp) {
+		return nil
 	}
 	return excerpt(buf[:n])
+}
+
+// readBody is readExcerpt for what is to be judged. The error says that the body is not whole though it isn't too long.
+func readBody(resp *http.Response) ([]byte, error) {
+	defer func() { _ = resp.Body.Close() }()
+	if !hasBody(resp) {
+		return nil, nil
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, MaxBody+1))
+	if !isPlain(resp) {
+		return nil, err
+	}
+	return body[:min(len(body), MaxBody)], err
+}
+
+func hasBody(resp *http.Response) bool {
+	return resp.Body != http.NoBody && resp.StatusCode != http.StatusSwitchingProtocols
+}
+
+// isPlain says whether the body can be text: one that is compressed was not asked for.
+func isPlain(resp *http.Response) bool {
+	coding := resp.Header.Get("Content-Encoding")
+	return coding == "" || coding == "identity"
 }
 
 // excerpt copies b as valid UTF-8 without NUL, which PostgreSQL's text cannot hold. The copy is at most as long as the

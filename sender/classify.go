@@ -28,6 +28,7 @@ func (e *requestError) Error() string { return e.problem }
 func classify(err error, connected bool) Class {
 	var (
 		request *requestError
+		token   *tokenError
 		egress  *EgressError
 		dns     *net.DNSError
 		network net.Error
@@ -35,6 +36,8 @@ func classify(err error, connected bool) Class {
 	switch {
 	case errors.As(err, &request):
 		return request.class
+	case errors.As(err, &token):
+		return ClassAuth
 	case errors.As(err, &egress):
 		return ClassEgress
 	case errors.As(err, &dns):

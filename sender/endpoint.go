@@ -39,12 +39,16 @@ type Options struct {
 	Success []int
 	// Permanent are the statuses that are final at once.
 	Permanent []int
+	// RetryOn are the statuses that are tried again whatever Success, Permanent, a [Judge] or 410 say.
+	RetryOn []int
 	// Concurrency is the size of the connection pool for each host. 0 means [DefaultConcurrency].
 	Concurrency int
 	// Secret signs each request by Standard Webhooks; see [ValidSecret]. Empty: nothing is signed.
 	Secret string
 	// PreviousSecret gives each request a second signature while receivers change over to Secret.
 	PreviousSecret string
+	// Auth sets each request's Authorization, in place of an attempt's own. nil: it is left alone.
+	Auth *AuthOptions
 	// UserAgent is sent unless an attempt has its own. Empty means [DefaultUserAgent].
 	UserAgent string
 	// Guard decides which addresses may be connected to. nil means NewGuard(nil, nil).
@@ -59,7 +63,8 @@ type Endpoint struct {
 	timeout   time.Duration
 	userAgent []string
 	policy    *Policy
-	signer    *signer // nil: unsigned
+	signer    *signer     // nil: unsigned
+	auth      *authorizer // nil: without
 	transport *http.Transport
 	client    *retryablehttp.Client
 	target    atomic.Pointer[target] // the last URL that was parsed: most webhooks have but one
@@ -80,6 +85,7 @@ func newEndpoint(o Options, w wiring) (*Endpoint, error) {
 		schedule:  slices.Clone(o.Retry),
 		success:   slices.Clone(o.Success),
 		permanent: slices.Clone(o.Permanent),
+		retryOn:   slices.Clone(o.RetryOn),
 	}
 	transport := newTransport(o, w)
 	return &Endpoint{
@@ -87,6 +93,7 @@ func newEndpoint(o Options, w wiring) (*Endpoint, error) {
 		userAgent: []string{o.UserAgent},
 		policy:    policy,
 		signer:    signer,
+		auth:      newAuthorizer(o.Auth, o.Timeout, o.UserAgent, pool{transport}),
 		transport: transport,
 		client:    newClient(transport, policy, o.Logger),
 	}, nil
@@ -98,7 +105,7 @@ func newClient(transport *http.Transport, policy *Policy, log zerolog.Logger) *r
 	return &retryablehttp.Client{
 		HTTPClient: &http.Client{
 			Transport:     pool{transport},
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+			CheckRedirect: followNothing,
 		},
 		RetryMax:     1,
 		CheckRetry:   policy.CheckRetry,
@@ -143,7 +150,7 @@ func (o *Options) validate() error {
 			report("retry has a negative wait: %s", wait)
 		}
 	}
-	for _, status := range slices.Concat(o.Success, o.Permanent) {
+	for _, status := range slices.Concat(o.Success, o.Permanent, o.RetryOn) {
 		if status < 200 || status > 599 {
 			report("%d is not a final HTTP status", status)
 		}
@@ -151,6 +158,11 @@ func (o *Options) validate() error {
 	for _, status := range o.Success {
 		if slices.Contains(o.Permanent, status) {
 			report("status %d is both success and permanent", status)
+		}
+	}
+	if o.Auth != nil {
+		if err := o.Auth.validate(); err != nil {
+			problems = append(problems, err)
 		}
 	}
 	return errors.Join(problems...)

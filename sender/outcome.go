@@ -2,6 +2,7 @@ package sender
 
 import (
 	"fmt"
+	"net/http"
 	"time"
 )
 
@@ -57,6 +58,8 @@ const (
 	ClassTLS
 	// ClassProtocol: what came back is not HTTP, or its headers exceed [MaxResponseHeader].
 	ClassProtocol
+	// ClassAuth: there is no token to send, as the token endpoint refused it or was not reached.
+	ClassAuth
 	// ClassEgress: every address of the host is denied by the [Guard].
 	ClassEgress
 	// ClassInvalidURL: the URL does not parse, has no host, or is neither http nor https.
@@ -69,7 +72,7 @@ const (
 
 var classNames = [...]string{
 	"", "ok", "status", "timeout", "dns", "refused", "unreachable", "reset", "tls", "protocol",
-	"egress", "invalid_url", "invalid_request", "interrupted",
+	"auth", "egress", "invalid_url", "invalid_request", "interrupted",
 }
 
 // String returns the class's label, e.g. "timeout".
@@ -90,23 +93,40 @@ type Outcome struct {
 	SentAt time.Time
 	// Duration is the time from SentAt to the response headers, or to the failure.
 	Duration time.Duration
-	// RetryAfter is what a 429 or 503 asked for, at most [MaxRetryAfter]; 0 if it asked for nothing.
+	// RetryAfter is what a 429 or 503 asked for, a token endpoint's too, at most [MaxRetryAfter]; 0 if it asked for nothing.
 	RetryAfter time.Duration
 	// Excerpt is the beginning of the response body: at most [MaxExcerpt] bytes of valid UTF-8 without NUL.
 	Excerpt []byte
-	// Err says why the verdict is not Delivered. Its text has neither path, query nor user info of the URL.
+	// Response is what was answered, nil if nothing was, or if the attempt had no [Judge].
+	Response *Response
+	// Err says why the verdict is not Delivered. Its text has neither path, query nor user info of the URL, and no secret.
 	Err error
+}
+
+// Response is an answer as a [Judge] saw it.
+type Response struct {
+	// Header are the response headers, without Location.
+	Header http.Header
+	// Body is the beginning of the response body, at most [MaxBody] bytes: less than all of it if it was longer, broke off or
+	// didn't come in time. It is nil if it came compressed, which nobody asked for.
+	Body []byte
 }
 
 // StatusError is the Err of an answer that does not count as delivered.
 type StatusError struct {
 	Status int
+	// Judged is whether the verdict is the attempt's [Judge]'s, and not that of the status.
+	Judged bool
 }
 
 // Error names the status.
 func (e *StatusError) Error() string {
-	if e.Status >= 300 && e.Status < 400 {
+	switch {
+	case e.Judged:
+		return fmt.Sprintf("answered %d, which by its content does not count as delivered", e.Status)
+	case e.Status >= 300 && e.Status < 400:
 		return fmt.Sprintf("answered %d, and redirects are not followed", e.Status)
+	default:
+		return fmt.Sprintf("answered %d", e.Status)
 	}
-	return fmt.Sprintf("answered %d", e.Status)
 }

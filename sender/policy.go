@@ -13,15 +13,24 @@ type Policy struct {
 	schedule  []time.Duration
 	success   []int
 	permanent []int
+	retryOn   []int
 }
+
+// Judge is asked what an answer means where its status does not say it. Its opinion is Delivered, Retry (it is not
+// delivered) or Rejected (it never will be); anything else is none, and leaves the verdict to the status. The body is
+// as in [Response]; neither it nor the header may be modified.
+//
+// Delivered stands whatever the status; Rejected unless the status is 410; Retry only takes Delivered away. It is not
+// asked about statuses of RetryOn.
+type Judge func(status int, header http.Header, body []byte) Verdict
 
 // DefaultRetry returns the schedule of the guide: 5 minutes, 1 hour, 3 hours, each counted from the previous failure.
 func DefaultRetry() []time.Duration {
 	return []time.Duration{5 * time.Minute, time.Hour, 3 * time.Hour}
 }
 
-// verdict is the response table. Order matters: an explicit success wins over 410, and 410 over permanent.
-func (p *Policy) verdict(class Class, status int) Verdict {
+// verdict is the response table. judge may be nil; it is asked at most once.
+func (p *Policy) verdict(class Class, status int, judge func() Verdict) Verdict {
 	switch class {
 	case ClassInterrupted:
 		return Interrupted
@@ -31,6 +40,29 @@ func (p *Policy) verdict(class Class, status int) Verdict {
 	default:
 		return Retry
 	}
+	if slices.Contains(p.retryOn, status) {
+		return Retry
+	}
+	own := p.byStatus(status)
+	if judge == nil {
+		return own
+	}
+	switch opinion := judge(); {
+	case opinion == Delivered:
+		return Delivered
+	case own == Gone:
+		return Gone
+	case opinion == Rejected, own == Rejected:
+		return Rejected
+	case opinion == Retry:
+		return Retry
+	default:
+		return own
+	}
+}
+
+// byStatus is what a status alone means. Order matters: an explicit success wins over 410, and 410 over permanent.
+func (p *Policy) byStatus(status int) Verdict {
 	switch {
 	case slices.Contains(p.success, status):
 		return Delivered

@@ -30,15 +30,20 @@ func redact(err error) error {
 		}
 		err = outer.Err
 	}
-	text := strings.Map(printable, err.Error())
-	if len(text) > maxErrorText {
-		cut := maxErrorText
-		for !utf8.RuneStart(text[cut]) {
-			cut--
-		}
-		text = text[:cut] + "…"
+	return &redacted{text: shorten(err.Error()), err: err}
+}
+
+// shorten makes a foreign text fit for one line of a log.
+func shorten(text string) string {
+	text = strings.Map(printable, text)
+	if len(text) <= maxErrorText {
+		return text
 	}
-	return &redacted{text: text, err: err}
+	cut := maxErrorText
+	for !utf8.RuneStart(text[cut]) {
+		cut--
+	}
+	return text[:cut] + "…"
 }
 
 func printable(r rune) rune {

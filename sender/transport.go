@@ -76,6 +76,9 @@ type pool struct {
 	transport *http.Transport
 }
 
+// followNothing is every client's CheckRedirect.
+func followNothing(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
 func (p pool) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := p.transport.RoundTrip(req)
 	if resp != nil {
