@@ -37,6 +37,7 @@ type batch struct {
 	later       attemptRows // outcomes of deliveries that were recorded before
 	sole        attemptRows // first-attempt successes
 	disabled    webhookRows
+	captured    captureRows
 	quarantined quarantineRows
 }
 
@@ -67,6 +68,7 @@ func (b *batch) addAttempt(e *Attempted, age time.Duration) {
 	if e.Disable != nil {
 		b.disabled.add(e.Webhook, *e.Disable)
 	}
+	b.captured.add(e)
 	switch {
 	case e.Fence != 0:
 		b.later.add(e, age)
@@ -107,6 +109,9 @@ func (l *Ledger) commit(ctx context.Context, entries []waiting, again bool) (los
 	if len(b.disabled.name) > 0 {
 		out.Queue(webhookDisableSQL, b.disabled.args()...)
 		out.Queue(notifySQL)
+	}
+	if len(b.captured.key) > 0 {
+		out.Queue(captureUpsertSQL, b.captured.args()...)
 	}
 	if len(b.quarantined.event) > 0 {
 		out.Queue(quarantineInsertSQL, b.quarantined.args()...)

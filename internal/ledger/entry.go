@@ -46,7 +46,7 @@ const VerdictInterrupted = "interrupted"
 //
 // With a Fence, the delivery is recorded already and the outcome counts if nobody has claimed or replayed it since. With
 // Fence 0 it was never recorded, and is now, with its event, unless it was delivered: that leaves one row in the attempt
-// log (RecordAll) or nothing (RecordFailures).
+// log (RecordAll) or nothing (RecordFailures), apart from its captures.
 type Attempted struct {
 	ID             string // UUID, text form
 	Event          *outbox.Row
@@ -60,7 +60,9 @@ type Attempted struct {
 	Duration       time.Duration
 	Excerpt        string  // cut to 1 KiB and cleaned of what a text column can't hold
 	Disable        *Reason // 410: the webhook is disabled in the same transaction
-	Done           func(error)
+	// Captures are written in the same transaction, whether or not the outcome comes too late: the endpoint did answer.
+	Captures []Capture
+	Done     func(error)
 }
 
 // Reason says who disabled a webhook, and why.
@@ -83,7 +85,7 @@ func (e Attempted) done() func(error)   { return e.Done }
 func (e Quarantined) done() func(error) { return e.Done }
 
 func (e Owed) rows() int        { return 1 + len(e.Deliveries) }
-func (e Attempted) rows() int   { return 1 }
+func (e Attempted) rows() int   { return 1 + len(e.Captures) }
 func (e Quarantined) rows() int { return 1 }
 
 func (e Owed) bytes() int64 {
@@ -91,10 +93,14 @@ func (e Owed) bytes() int64 {
 }
 
 func (e Attempted) bytes() int64 {
-	if e.recordsEvent() {
-		return eventBytes(e.Event) + entryOverhead
+	n := int64(entryOverhead)
+	for _, c := range e.Captures {
+		n += entryOverhead + int64(len(c.Key)+len(c.Value))
 	}
-	return entryOverhead + maxExcerpt
+	if e.recordsEvent() {
+		return n + eventBytes(e.Event)
+	}
+	return n + maxExcerpt
 }
 
 func (e Quarantined) bytes() int64 { return eventBytes(e.Event) + int64(len(e.Diagnostic)) }
@@ -129,6 +135,11 @@ func (e Attempted) check() error {
 	}
 	if e.State == Unrecorded {
 		return fmt.Errorf("delivery %s has no state", e.ID)
+	}
+	for _, c := range e.Captures {
+		if len(c.Value) > MaxCapture {
+			return fmt.Errorf("capture of %d bytes; %d are allowed", len(c.Value), MaxCapture)
+		}
 	}
 	_, err := parseID(e.ID)
 	return err

@@ -103,6 +103,8 @@ type Ledger struct {
 	pool    *pgxpool.Pool
 	queue   *queue
 	pending *semaphore.Weighted
+
+	capturing capturing
 }
 
 // Sessions are few and give up early, so that walpost never starves the host of connections nor waits on its locks.

@@ -29,6 +29,7 @@ type Pruned struct {
 	Deliveries, Quarantined, Events int64
 	Attempts                        int64 // rows outside of the daily partitions
 	Partitions                      int   // days of the attempt log
+	Captures                        int64
 }
 
 const (
@@ -38,7 +39,7 @@ const (
 )
 
 // Prune deletes what is finished for longer than retention (an hour at least) and events that nothing refers to any more, in
-// short transactions, and rolls the partitions of the attempt log, whose days are dropped whole. It is to be called at the
+// short transactions, and rolls the partitions of the attempt log, whose days are dropped whole. Captured values go after 30 days. It is to be called at the
 // start and every hour. Several daemons may prune at once. After an error the rest is pruned all the same.
 func (l *Ledger) Prune(ctx context.Context, retention time.Duration) (Pruned, error) {
 	retention = max(retention, minRetention)
@@ -48,6 +49,7 @@ func (l *Ledger) Prune(ctx context.Context, retention time.Duration) (Pruned, er
 		l.pruneAttempts(ctx, retention, &p),
 		l.pruneReferring(ctx, pruneDeliveriesSQL, retention, &p.Deliveries, &p.Events),
 		l.pruneReferring(ctx, pruneQuarantineSQL, retention, &p.Quarantined, &p.Events),
+		l.pruneCaptures(ctx, &p),
 	)
 	if err != nil {
 		return p, fmt.Errorf("prune the ledger: %w", err)

@@ -19,8 +19,15 @@ func (l *Ledger) Submit(ctx context.Context, e Entry) error {
 	if err := l.pending.Acquire(ctx, w.weight); err != nil {
 		return fmt.Errorf("submit to the ledger: %w", err)
 	}
+	a, captures := e.(Attempted)
+	if captures = captures && len(a.Captures) > 0; captures {
+		l.capturing.add(&a)
+	}
 	if !l.queue.add(w) {
 		l.pending.Release(w.weight)
+		if captures {
+			l.capturing.remove(&a)
+		}
 		return fmt.Errorf("submit to the ledger: %w", ErrStopped)
 	}
 	return nil
@@ -154,6 +161,9 @@ func (w *writer) record(ctx context.Context, entries []waiting, again bool) {
 // finish tells the entry's owner. The room it took in the queue is free again before, so that the owner may submit.
 func (w *writer) finish(e *waiting, err error) {
 	w.pending.Release(e.weight)
+	if a, ok := e.Entry.(Attempted); ok && len(a.Captures) > 0 {
+		w.capturing.remove(&a)
+	}
 	if done := e.done(); done != nil {
 		done(err)
 	}
