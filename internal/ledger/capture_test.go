@@ -90,7 +90,9 @@ func TestCapturedFindsWhatIsOnItsWay(t *testing.T) {
 	f := start(t, db, Options{})
 	f.mustRecord(attempted(captures(event(5, 50), "open", "42", "5")))
 	f.stop()
-	<-f.done
+	if err := <-f.done; err != nil {
+		t.Fatal(err)
+	}
 
 	f = openFixture(t, db, Options{})
 	submit := func(n int, key, value string) {
