@@ -29,6 +29,15 @@ func DefaultRetry() []time.Duration {
 	return []time.Duration{5 * time.Minute, time.Hour, 3 * time.Hour}
 }
 
+// Verdict is what an answer means, as [Endpoint.Send] says it. judge may be nil. It is for those who have an answer though
+// nothing was sent, such as the tests of a configuration.
+func (p *Policy) Verdict(status int, header http.Header, body []byte, judge Judge) Verdict {
+	if judge == nil {
+		return p.verdict(ClassStatus, status, nil)
+	}
+	return p.verdict(ClassStatus, status, func() Verdict { return judge(status, header, body) })
+}
+
 // verdict is the response table. judge may be nil; it is asked at most once.
 func (p *Policy) verdict(class Class, status int, judge func() Verdict) Verdict {
 	switch class {
