@@ -17,7 +17,6 @@ func (l *loader) decodeAdmin() {
 	if b == nil {
 		return
 	}
-	b.required("listen", `"127.0.0.1:8710"`)
 	listen, listenOK := b.text("listen", "127.0.0.1:8710")
 	token, _ := b.secret("token")
 	l.config.Admin = &Admin{Listen: listen.value, Token: token.value}

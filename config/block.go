@@ -11,65 +11,6 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
 
-// shape says what a block may have. Everything else is reported.
-type shape struct {
-	label     string   // what its label is; "": it has none
-	arguments []string // name = value
-	blocks    []string // at most one of each
-	free      bool     // any argument
-}
-
-// topLevel is the key of the shape of a whole file.
-const topLevel = ""
-
-// shapes has each kind of block; a nested one by its parent's name, too.
-var shapes = map[string]shape{
-	topLevel: {
-		arguments: []string{"rules"},
-		blocks:    []string{"database", "outbox", "ledger", "admin", "egress", "defaults", "locals", "topic", "rule", "webhook", "test"},
-	},
-	"database":       {arguments: []string{"url", "replication_url"}},
-	"outbox":         {arguments: []string{"table", "slot", "publication", "max_payload"}, blocks: []string{"columns"}},
-	"outbox.columns": {arguments: []string{"id", "aggregate_type", "aggregate_id", "event_type", "payload", "headers", "created_at"}},
-	"ledger":         {arguments: []string{"record", "retention"}},
-	"admin":          {arguments: []string{"listen", "token"}},
-	"egress":         {arguments: []string{"allow", "deny"}},
-	"defaults":       {arguments: sharedArguments},
-	"topic":          {label: "name", arguments: []string{"title", "description", "aggregate", "event_types"}},
-	"rule":           {label: "name", arguments: []string{"when", "topic", "data"}},
-	"webhook": {
-		label: "name",
-		arguments: append([]string{
-			"name", "topics", "when", "url", "query", "body", "body_params", "form", "success_when", "permanent_when", "wait_for",
-		}, sharedArguments...),
-		blocks: []string{"locals", "batch", "capture", "auth", "sign"},
-	},
-	"locals":                  {free: true},
-	"webhook.locals":          {free: true},
-	"webhook.batch":           {arguments: []string{"max", "wait", "failed"}},
-	"webhook.capture":         {arguments: []string{"key", "value"}},
-	"webhook.auth":            {label: "kind"},
-	"webhook.auth.oauth2":     {label: "kind", arguments: []string{"token_url", "client_id", "client_secret", "scopes", "params"}},
-	"webhook.auth.jwt_bearer": {label: "kind", arguments: []string{"token_url", "issuer", "subject", "audience", "scopes", "params", "private_key"}},
-	"webhook.auth.basic":      {label: "kind", arguments: []string{"username", "password"}},
-	"webhook.auth.bearer":     {label: "kind", arguments: []string{"token"}},
-	"test": {
-		label: "name", arguments: []string{"captured", "expect_none"}, blocks: []string{"event", "response", "expect"},
-	},
-	"test.event":    {arguments: []string{"id", "aggregate_type", "aggregate_id", "type", "payload", "headers", "created_at"}},
-	"test.response": {arguments: []string{"status", "headers", "json", "body"}},
-	"test.expect": {
-		label:     "webhook",
-		arguments: []string{"topic", "method", "url", "query", "headers", "form", "body", "verdict", "capture", "failed"},
-	},
-	"webhook.sign": {arguments: []string{"secret", "previous"}},
-}
-
-// sharedArguments are those of a webhook that `defaults` may have.
-var sharedArguments = []string{
-	"method", "headers", "envelope", "timeout", "retry", "success", "permanent", "retry_on", "enabled", "concurrency", "queue",
-}
-
 // block reads one block. Readers return ok = false for an argument that isn't
 // there and for one that is wrong, which they report.
 type block struct {
@@ -119,7 +60,7 @@ func (b *block) children(kind string) []*block {
 func (b *block) child(src *hclsyntax.Block) *block {
 	c := &block{loader: b.loader, kind: b.kind + "." + src.Type, src: src}
 	c.checkLabels()
-	if shapes[c.kind].label == "kind" {
+	if shapes[c.kind].label == ofKind {
 		c.chooseKind()
 	}
 	c.checkContent()
@@ -127,34 +68,40 @@ func (b *block) child(src *hclsyntax.Block) *block {
 }
 
 func (b *block) chooseKind() {
-	var kinds []string
-	for kind := range shapes {
-		if name, ok := strings.CutPrefix(kind, b.kind+"."); ok {
-			kinds = append(kinds, name)
-		}
+	kind := b.kind + "." + b.name
+	if _, ok := shapes[kind]; ok {
+		b.kind = kind
+		return
 	}
-	slices.Sort(kinds)
-	switch {
-	case slices.Contains(kinds, b.name):
-		b.kind += "." + b.name
-	case len(b.src.Labels) > 0:
-		b.fail(b.src.LabelRanges[0], fmt.Sprintf("Unknown kind of %q", b.src.Type), "It must be %s.%s", orList(kinds), didYouMean(suggest(b.name, kinds)))
+	if len(b.src.Labels) == 0 {
+		return // which was reported
 	}
+	kinds := kindsOf(b.kind)
+	for i, k := range kinds {
+		kinds[i] = last(k)
+	}
+	b.fail(b.src.LabelRanges[0], fmt.Sprintf("Unknown kind of %q", b.src.Type), "It must be %s.%s", orList(kinds), didYouMean(suggest(b.name, kinds)))
 }
 
 func (b *block) checkContent() {
-	allowed, ok := shapes[b.kind]
-	if !ok || allowed.label == "kind" && len(allowed.arguments) == 0 {
-		return // the kind is unknown, which was reported
+	allowed := shapes[b.kind]
+	if allowed.label == ofKind && len(allowed.arguments) == 0 {
+		return // its kind is unknown, which was reported
 	}
 	for _, attr := range attributesOf(b.src.Body) {
-		if !allowed.free && !slices.Contains(allowed.arguments, attr.Name) {
+		if _, ok := allowed.argument(attr.Name); !ok && !allowed.free {
 			b.unsupportedAttribute(attr, b.kind)
 		}
 	}
 	for _, child := range b.src.Body.Blocks {
 		if !slices.Contains(allowed.blocks, child.Type) {
 			b.unsupportedBlock(child, b.kind)
+		}
+	}
+	for _, a := range allowed.arguments {
+		if a.required && b.argument(a.name) == nil {
+			b.missing(b.src.DefRange(), fmt.Sprintf("Missing argument %q", a.name),
+				"This %q block needs %s. Write for example: %s = %s", b.src.Type, a.name, a.name, a.example)
 		}
 	}
 }
@@ -217,14 +164,6 @@ func (b *block) checkName(taken map[string]hcl.Range) {
 // argument returns an argument, or nil.
 func (b *block) argument(name string) *hclsyntax.Attribute { return b.src.Body.Attributes[name] }
 
-// required reports the arguments that aren't there; example shows what to write.
-func (b *block) required(argument, example string) {
-	if b.argument(argument) == nil {
-		b.missing(b.src.DefRange(), fmt.Sprintf("Missing argument %q", argument),
-			"This %q block needs %s. Write for example: %s = %s", b.src.Type, argument, argument, example)
-	}
-}
-
 func (l *loader) unsupportedAttribute(attr *hclsyntax.Attribute, kind string) {
 	allowed := shapes[kind]
 	if slices.Contains(allowed.blocks, attr.Name) {
@@ -233,18 +172,18 @@ func (l *loader) unsupportedAttribute(attr *hclsyntax.Attribute, kind string) {
 		return
 	}
 	if kind == topLevel {
-		suggestion := suggest(attr.Name, append(allowed.arguments, allowed.blocks...))
+		suggestion := suggest(attr.Name, slices.Concat(allowed.names(), allowed.blocks))
 		l.fail(attr.NameRange, fmt.Sprintf("Unsupported argument %q", attr.Name),
 			"Outside of blocks there is only rules = \"gist\" or rules = \"none\".%s", didYouMean(suggestion))
 		return
 	}
 	l.fail(attr.NameRange, fmt.Sprintf("Unsupported argument %q", attr.Name),
-		"The %q block has no argument of this name.%s", last(kind), hint(attr.Name, allowed.arguments, allowed.blocks))
+		"The %q block has no argument of this name.%s", last(kind), hint(attr.Name, allowed.names(), allowed.blocks))
 }
 
 func (l *loader) unsupportedBlock(b *hclsyntax.Block, kind string) {
 	allowed := shapes[kind]
-	if slices.Contains(allowed.arguments, b.Type) {
+	if _, ok := allowed.argument(b.Type); ok {
 		l.fail(b.TypeRange, fmt.Sprintf("%q is an argument", b.Type),
 			"Write it with an equals sign: %s = …", b.Type)
 		return
@@ -254,7 +193,7 @@ func (l *loader) unsupportedBlock(b *hclsyntax.Block, kind string) {
 		where = fmt.Sprintf("The %q block has no block of this name within.", last(kind))
 	}
 	l.fail(b.TypeRange, fmt.Sprintf("Unsupported block %q", b.Type),
-		"%s%s", where, hint(b.Type, allowed.blocks, allowed.arguments))
+		"%s%s", where, hint(b.Type, allowed.blocks, allowed.names()))
 }
 
 // hint says which name was meant or, where that can't be told, which there are.

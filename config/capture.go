@@ -33,8 +33,6 @@ func (b *block) capture() *Capture {
 	if c == nil {
 		return nil
 	}
-	c.required("key", "event.aggregate_id")
-	c.required("value", "response.json.id")
 	capture := &Capture{DeclRange: c.src.DefRange()}
 	if attr := c.argument("key"); attr != nil {
 		capture.Key = attr.Expr

@@ -34,7 +34,6 @@ func (l *loader) decodeDatabase() {
 		}
 		return
 	}
-	b.required("url", `env("DATABASE_URL")`)
 	url, ok := b.connString("url")
 	if ok {
 		l.config.Database = Database{URL: url, ReplicationURL: url}

@@ -267,8 +267,7 @@ func (l *loader) refuseSecret(value cty.Value, at hcl.Range, what string) bool {
 		return true
 	}
 	l.fail(at, "Secret where none may go",
-		"What env() and file() give is secret, and %s is not kept secret. Write the value itself. "+
-			"Secrets may go into database.url, database.replication_url, admin.token, sign.secret, sign.previous an auth block, and a webhook's url, query, headers, body, body_params and form.", what)
+		"What env() and file() give is secret, and %s is not kept secret. Write the value itself. Secrets may go into %s.", what, secretPlaces())
 	return false
 }
 

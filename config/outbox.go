@@ -74,7 +74,7 @@ func (b *block) decodeColumns(columns *outbox.Columns) {
 		"headers":        &columns.Headers,
 		"created_at":     &columns.CreatedAt,
 	}
-	for _, argument := range shapes[b.kind].arguments {
+	for _, argument := range shapes[b.kind].names() {
 		name, ok := b.text(argument, argument)
 		if !ok {
 			continue
@@ -90,7 +90,7 @@ func (b *block) decodeColumns(columns *outbox.Columns) {
 		}
 	}
 	taken := map[string]string{}
-	for _, argument := range shapes[b.kind].arguments {
+	for _, argument := range shapes[b.kind].names() {
 		column := *fields[argument]
 		if column == outbox.None {
 			continue

@@ -28,7 +28,6 @@ func (l *loader) decodeRules() {
 func (b *block) decodeRule() *Rule {
 	s := b.ruleScope()
 	rule := &Rule{Name: b.name, When: b.condition("when", s, `event.type == "created"`), DeclRange: b.src.DefRange()}
-	b.required("topic", `"lead.created"`)
 	if topic, ok := b.text("topic", "lead.created"); ok {
 		rule.Topic = topic.value
 		if b.config.Topic(topic.value) == nil {

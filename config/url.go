@@ -18,7 +18,6 @@ var origin = regexp.MustCompile(`(?i)^https?://[^/?#]+[/?#]`)
 // string, that what is constant of it makes a URL, and that its host is constant, so
 // that no payload can send the request elsewhere.
 func (b *block) url() hcl.Expression {
-	b.required("url", `"https://example.com/hooks"`)
 	attr := b.argument("url")
 	if attr == nil {
 		return nil

@@ -149,7 +149,6 @@ func (b *block) decodeWebhook() *Webhook {
 
 // topics reads `topics`: names that exist, and globs that match one.
 func (b *block) topics() []string {
-	b.required("topics", `["contact.*"]`)
 	topics, there, ok := list(b, "topics", `a list of topics, such as ["lead.created", "contact.*"]`, func(expr hclsyntax.Expression) (string, bool) {
 		topic, ok := b.loader.text(expr, "topics", `topics in quotes, such as "lead.created"`)
 		return topic, ok && b.checkTopic(topic, expr.Range())
@@ -231,7 +230,6 @@ func (b *block) checkBody(w *Webhook) {
 const minSignKey = 16
 
 func (b *block) decodeSign() *Sign {
-	b.required("secret", `env("CRM_SECRET")`)
 	sign := &Sign{}
 	if secret, ok := b.secret("secret"); ok && b.checkSignKey("secret", secret) {
 		sign.Secret = secret.value
