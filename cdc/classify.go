@@ -115,7 +115,7 @@ func classify(err error, o Options) error {
 	case pg.Code == stateNotInPrerequisite && text("was not created in this database"):
 		return foreignSlot(o, "it was created in another database", err)
 	case pg.Code == stateUndefinedObject && text("publication"):
-		return publicationLost(o, fmt.Sprintf("publication %q does not exist at the slot's position in the WAL", o.Publication), err)
+		return publicationLost(o, notAtPosition(o.Publication), err)
 	}
 	return err
 }
@@ -131,6 +131,11 @@ func slotLost(o Options, problem string, cause error) error {
 			quoteIdentifier(o.Schema), quoteIdentifier(o.Table), quoteLiteral(o.Slot)),
 		Err: joinCause(ErrSlotLost, cause),
 	}
+}
+
+// notAtPosition says that the publication was made after what the slot reads now.
+func notAtPosition(publication string) string {
+	return fmt.Sprintf("publication %q does not exist at the slot's position in the WAL", publication)
 }
 
 func publicationLost(o Options, problem string, cause error) error {

@@ -307,7 +307,7 @@ func (st *stream) handleNotice(m *pgproto3.NoticeResponse) error {
 	text := m.Message + "; " + m.Detail
 	if strings.Contains(text, "publication") &&
 		(strings.Contains(text, "skipped loading") || strings.Contains(text, "does not exist")) {
-		return publicationLost(st.source.opts, "the server leaves changes out of the stream",
+		return publicationLost(st.source.opts, notAtPosition(st.source.opts.Publication)+": the server leaves changes out of the stream",
 			pgconn.ErrorResponseToPgError((*pgproto3.ErrorResponse)(m)))
 	}
 	st.source.opts.Logger.Warn().Str("severity", m.Severity).Str("notice", m.Message).Msg("notice from the server")
