@@ -5,14 +5,17 @@ import (
 	"context"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/walpost/walpost/config"
 )
 
-// Process is what a command sees of the process that it runs in. All fields are required but Signals.
+// Process is what a command sees of the process that it runs in. All fields are required but Stdin and Signals.
 type Process struct {
 	// Args are the arguments without the program's name.
 	Args []string
+	// Stdin is what a command reads where it is told to. Nil is empty.
+	Stdin io.Reader
 	// Stdout takes what was asked for; Stderr takes errors, hints and the log.
 	Stdout, Stderr io.Writer
 	// LookupEnv reads the environment.
@@ -27,6 +30,9 @@ type Process struct {
 func Main(p Process) int {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
+	if p.Stdin == nil {
+		p.Stdin = strings.NewReader("")
+	}
 	a := &app{
 		Process: p,
 		stderr:  &redactor{to: p.Stderr},
@@ -60,7 +66,7 @@ type app struct {
 // execute runs the command that the arguments name and reports how it ended.
 func (a *app) execute(ctx context.Context) int {
 	root := a.root()
-	root.SetArgs(a.Args)
+	root.SetArgs(doubleDashes(a.Args))
 	root.SetOut(a.Stdout)
 	root.SetErr(a.stderr)
 	err := root.ExecuteContext(ctx)

@@ -44,7 +44,7 @@ delivers the webhooks, with retries that survive restarts.`,
 		id       string
 		commands []*cobra.Command
 	}{
-		{groupSetUp, []*cobra.Command{a.initCommand(), a.checkCommand(), a.rulesCommand()}},
+		{groupSetUp, []*cobra.Command{a.initCommand(), a.checkCommand(), a.fmtCommand(), a.rulesCommand()}},
 		{groupRun, []*cobra.Command{a.runCommand(), a.demoCommand()}},
 		{groupLook, []*cobra.Command{a.statusCommand(), a.deliveriesCommand()}},
 		{groupControl, []*cobra.Command{a.enableCommand(), a.disableCommand(), a.replayCommand()}},
