@@ -30,6 +30,7 @@ type Daemon struct {
 	ready      chan struct{}
 	readyOnce  sync.Once
 	reloading  sync.Mutex
+	seen       string // content of the configuration that was read last; reloading guards it
 	lastReload atomic.Pointer[ReloadStatus]
 	retired    sync.WaitGroup // queues of webhooks that a reload removed, until their attempts have ended
 	// intake ends at the first signal, sending (in pipeline) at the second.
@@ -58,8 +59,12 @@ func New(o Options) (*Daemon, error) {
 	d.sending, d.stopSends = context.WithCancel(context.Background())
 	d.working, d.stopWork = context.WithCancel(context.Background())
 	d.adopt(first)
+	d.seen = d.content()
 	return d, nil
 }
+
+// Config is the configuration that is in force. It must not be changed.
+func (d *Daemon) Config() *config.Config { return d.plan.Load().config }
 
 // Ready is closed when the daemon streams from its slot for the first time.
 func (d *Daemon) Ready() <-chan struct{} { return d.ready }

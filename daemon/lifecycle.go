@@ -55,6 +55,7 @@ func (d *Daemon) operate() error {
 	intake.run(d.fail, func(ctx context.Context) error { return d.ledger.Listen(ctx, func() { signal(d.wake) }) })
 	intake.run(d.fail, func(ctx context.Context) error { return d.watch(ctx, d.options.ParkAfter) })
 	intake.run(d.fail, d.prune)
+	intake.run(d.fail, d.poll)
 
 	<-d.intake.Done()
 	defer d.stopWork()

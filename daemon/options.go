@@ -17,6 +17,12 @@ type Options struct {
 	Config *config.Config
 	// Load reads the configuration anew when Reload is called. Nil: Reload answers with an error.
 	Load func() (*config.Config, hcl.Diagnostics)
+	// Fingerprint tells contents of the configuration apart, for PollEvery; it is asked from one goroutine at a time. Use
+	// the package's Fingerprint on the path that Load reads. Nil: nothing is polled.
+	Fingerprint func() (string, error)
+	// PollEvery is how often the configuration is looked at, to Reload when its content has changed. Default: 10 s;
+	// negative: never.
+	PollEvery time.Duration
 	// Version goes into the User-Agent of every webhook: "walpost/<version>". Default: "dev".
 	Version string
 	// Logger takes the daemon's log. The zero value logs nothing.
@@ -39,6 +45,7 @@ func (o *Options) defaults() error {
 		return errors.New("daemon options: Config is required: load one with config.Load")
 	}
 	o.Version = cmp.Or(o.Version, "dev")
+	o.PollEvery = cmp.Or(o.PollEvery, 10*time.Second)
 	o.ParkAfter = cmp.Or(o.ParkAfter, 12*time.Second)
 	o.DrainTimeout = cmp.Or(o.DrainTimeout, 12*time.Second)
 	o.MemoryLimit = cmp.Or(o.MemoryLimit, 48<<20)

@@ -32,6 +32,7 @@ func (d *Daemon) reload(ctx context.Context) error {
 	default:
 		return errors.New("reload: the daemon is still starting: try again in a moment")
 	}
+	d.seen = d.content() // before it is read: what changes meanwhile is a change
 	cfg, diagnostics := d.options.Load()
 	if diagnostics.HasErrors() {
 		return &ConfigError{Files: cfg.Files, Diagnostics: diagnostics}
@@ -45,6 +46,7 @@ func (d *Daemon) reload(ctx context.Context) error {
 		return err
 	}
 	if next.states, err = d.ledger.Webhooks(ctx); err != nil {
+		d.seen = "" // this is not the content's fault: polling tries it again
 		return err
 	}
 	for _, q := range d.adopt(next) {
