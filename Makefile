@@ -20,6 +20,10 @@ test: ## run all tests (needs Go and a Postgres installation, nothing else)
 race: ## run all tests under the race detector
 	go test -race ./...
 
+.PHONY: matrix
+matrix: ## run what touches Postgres on Postgres 17 and 18 too (from npm)
+	for v in 17 18; do WALPOST_PG_BIN=$$(.ci/postgres $$v) go test ./cdc ./internal/ledger ./daemon || exit 1; done
+
 .PHONY: demo
 demo: ## see the main job done on a throw-away Postgres
 	go run ./cmd/walpost demo
