@@ -17,8 +17,8 @@ type Options struct {
 	Config *config.Config
 	// Load reads the configuration anew when Reload is called. Nil: Reload answers with an error.
 	Load func() (*config.Config, hcl.Diagnostics)
-	// Fingerprint tells contents of the configuration apart, for PollEvery; it is asked from one goroutine at a time. Use
-	// the package's Fingerprint on the path that Load reads. Nil: nothing is polled.
+	// Fingerprint tells contents of the configuration apart, for PollEvery; several goroutines may ask at once. Use the
+	// package's Fingerprint on the path that Load reads. Nil: nothing is polled.
 	Fingerprint func() (string, error)
 	// PollEvery is how often the configuration is looked at, to Reload when its content has changed. Default: 10 s;
 	// negative: never.

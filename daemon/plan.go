@@ -66,12 +66,27 @@ func newDraft(cfg *config.Config, version string, old map[string]*queue) (*draft
 func endpointOptions(w *config.Webhook, guard *sender.Guard, version string) sender.Options {
 	o := sender.Options{
 		Timeout: w.Timeout, Retry: w.Retry, Success: w.Success, Permanent: w.Permanent,
+		RetryOn: w.RetryOn, Auth: authOptions(w.Auth),
 		Concurrency: w.Concurrency, UserAgent: "walpost/" + version, Guard: guard,
 	}
 	if w.Sign != nil {
 		o.Secret, o.PreviousSecret = w.Sign.Secret.Reveal(), w.Sign.Previous.Reveal()
 	}
 	return o
+}
+
+// authOptions is the auth block as the sender takes it.
+func authOptions(a *config.Auth) *sender.AuthOptions {
+	if a == nil {
+		return nil
+	}
+	return &sender.AuthOptions{
+		Kind:     sender.AuthKind(a.Kind),
+		Username: a.Username, Password: a.Password.Reveal(), Token: a.Token.Reveal(),
+		TokenURL: a.TokenURL, ClientID: a.ClientID, ClientSecret: a.ClientSecret.Reveal(),
+		Scopes: a.Scopes, Params: a.Params,
+		Issuer: a.Issuer, Subject: a.Subject, Audience: a.Audience, PrivateKey: a.PrivateKey.Reveal(),
+	}
 }
 
 // adopt puts a draft into force. Nothing in it can fail. Queues of webhooks that stay are kept with all that waits
