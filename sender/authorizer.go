@@ -45,7 +45,7 @@ type renewal struct {
 }
 
 // newAuthorizer needs valid options. It returns nil for nil: nothing is authorized.
-func newAuthorizer(o *AuthOptions, timeout time.Duration, userAgent string, transport http.RoundTripper) *authorizer {
+func newAuthorizer(o *AuthOptions, timeout time.Duration, userAgent string, via http.RoundTripper) *authorizer {
 	switch {
 	case o == nil:
 		return nil
@@ -55,8 +55,8 @@ func newAuthorizer(o *AuthOptions, timeout time.Duration, userAgent string, tran
 	case o.Kind == AuthBearer:
 		return &authorizer{current: newCredential("Bearer " + o.Token)}
 	default:
-		endpoint := newTokenEndpoint(o, userAgent, transport)
-		return &authorizer{fetch: endpoint.fetch, timeout: timeout, late: endpoint.late(timeout)}
+		endpoint := newTokenEndpoint(o, timeout, userAgent, via)
+		return &authorizer{fetch: endpoint.fetch, timeout: timeout, late: endpoint.late}
 	}
 }
 

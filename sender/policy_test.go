@@ -174,7 +174,7 @@ func TestClassOfUntypedErrors(t *testing.T) {
 func TestOptionsReportEveryProblem(t *testing.T) {
 	t.Parallel()
 	_, err := New(Options{
-		Timeout: -1, Concurrency: -2, Retry: []time.Duration{-3}, Success: []int{200, 700, 204}, Permanent: []int{204, 99},
+		Timeout: -1, Concurrency: -2, Retry: []time.Duration{-3}, Success: []int{200, 700, 204}, Permanent: []int{204, 99}, RetryOn: []int{600},
 		Secret: "whsec_hush", PreviousSecret: "hush",
 	})
 	if err == nil {
@@ -182,7 +182,7 @@ func TestOptionsReportEveryProblem(t *testing.T) {
 	}
 	noSecret(t, err)
 	for _, want := range []string{
-		"timeout is negative", "concurrency is negative: -2", "negative wait", "700 is not", "99 is not", "status 204 is both",
+		"timeout is negative", "concurrency is negative: -2", "negative wait", "700 is not", "99 is not", "600 is not", "status 204 is both",
 		"read the secret", "read the previous secret",
 	} {
 		if !strings.Contains(err.Error(), want) {

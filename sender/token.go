@@ -1,6 +1,7 @@
 package sender
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -40,14 +41,16 @@ type tokenEndpoint struct {
 	transport http.RoundTripper
 	check     string   // what may be wrong if it refuses
 	secrets   []string // what no error may quote
+	late      error    // that it gave no answer in time
 }
 
 // newTokenEndpoint needs valid options of a kind that has tokens.
-func newTokenEndpoint(o *AuthOptions, userAgent string, transport http.RoundTripper) *tokenEndpoint {
-	t := &tokenEndpoint{userAgent: userAgent, transport: transport, secrets: unquotable(o)}
+func newTokenEndpoint(o *AuthOptions, timeout time.Duration, userAgent string, via http.RoundTripper) *tokenEndpoint {
+	t := &tokenEndpoint{userAgent: userAgent, transport: via, secrets: unquotable(o)}
 	if u, err := url.Parse(o.TokenURL); err == nil { // as validate has found
 		t.host = u.Host
 	}
+	t.late = t.failure(fmt.Sprintf("gave no answer within %s; check token_url", timeout), context.DeadlineExceeded)
 	if o.Kind == AuthJWTBearer {
 		t.check = "check issuer, subject, audience, private_key and this machine's clock"
 		t.source = (&jwt.Config{
@@ -72,17 +75,16 @@ func (t *tokenEndpoint) fetch(ctx context.Context) (*credential, error) {
 	trip := &tokenTrip{ctx: ctx, endpoint: t}
 	client := &http.Client{Transport: trip, CheckRedirect: followNothing}
 	token, err := t.source(context.WithValue(ctx, oauth2.HTTPClient, client)).Token()
-	var refused *oauth2.RetrieveError
 	switch {
-	case ctx.Err() != nil && err != nil:
-		return nil, t.failure("did not answer in time; check token_url", ctx.Err())
+	case err != nil && ctx.Err() != nil:
+		return nil, t.late
 	case trip.err != nil:
 		cause := redact(trip.err)
-		return nil, t.failure("was not reached; check token_url: "+cause.Error(), cause)
-	case errors.As(err, &refused) || trip.status/100 != 2:
-		return nil, t.refusal(trip, refused)
+		return nil, t.failure("gave no answer; check token_url: "+cause.Error(), cause)
+	case trip.status()/100 != 2 || errors.As(err, new(*oauth2.RetrieveError)): // an error that came with 200
+		return nil, t.refusal(trip)
 	case err != nil || token.AccessToken == "" || !isToken(token.AccessToken) || !isToken(token.Type()):
-		return nil, t.failure(fmt.Sprintf("answered %d without a usable token; check token_url", trip.status), nil)
+		return nil, t.failure(fmt.Sprintf("answered %d without a usable token; check token_url", trip.status()), nil)
 	}
 	life := defaultTokenLife
 	if !token.Expiry.IsZero() {
@@ -97,31 +99,27 @@ func (t *tokenEndpoint) failure(text string, cause error) *tokenError {
 	return &tokenError{redacted: redacted{shorten("no token: " + t.host + " " + text), cause}}
 }
 
-// late is the failure of an attempt whose time ended before the token came.
-func (t *tokenEndpoint) late(timeout time.Duration) error {
-	return t.failure(fmt.Sprintf("did not answer within %s; check token_url", timeout), context.DeadlineExceeded)
-}
-
 // refusal says what to check, and what the token endpoint said (RFC 6749 §5.2) unless that quotes a secret.
-func (t *tokenEndpoint) refusal(trip *tokenTrip, said *oauth2.RetrieveError) *tokenError {
-	text := fmt.Sprintf("answered %d", trip.status)
+func (t *tokenEndpoint) refusal(trip *tokenTrip) *tokenError {
+	status := trip.status()
+	text := fmt.Sprintf("answered %d", status)
 	switch {
 	case trip.refused():
 		text += "; " + t.check
-	case trip.status != http.StatusTooManyRequests && trip.status < 500:
+	case status != http.StatusTooManyRequests && status < 500:
 		text += "; check token_url"
 	}
-	var answer struct {
+	var said struct {
 		Error       string `json:"error"`
 		Description string `json:"error_description"`
 	}
-	if said != nil && json.Unmarshal(said.Body, &answer) == nil && answer.Error != "" {
-		if told := strings.TrimSpace(answer.Error + " " + answer.Description); !t.quotes(told) {
-			text += ": " + told
+	if json.Unmarshal(trip.body, &said) == nil && said.Error != "" {
+		if quote := strings.TrimSpace(said.Error + " " + said.Description); !t.quotes(quote) {
+			text += ": " + quote
 		}
 	}
 	failure := t.failure(text, nil)
-	failure.retryAfter = trip.retryAfter
+	failure.retryAfter = retryAfter(trip.answer, time.Now())
 	return failure
 }
 
@@ -141,41 +139,45 @@ func (t *tokenEndpoint) quotes(text string) bool {
 	return slices.ContainsFunc(t.secrets, func(secret string) bool { return strings.Contains(text, secret) })
 }
 
-// tokenTrip is the transport of one fetch, whose context, limits and headers it adds, and whose course it remembers: the
-// library's own errors quote the URL and the answer.
+// tokenTrip is the transport of one fetch. It adds context, limit and headers, and remembers how it went: the library's own
+// errors quote the URL and the answer.
 type tokenTrip struct {
 	ctx      context.Context
 	endpoint *tokenEndpoint
 
-	status     int // of the last answer
-	retryAfter time.Duration
-	err        error // that there was no answer
+	answer *http.Response // the last one, whose body is body
+	body   []byte
+	err    error // why there is none
 }
 
-// RoundTrip lets the library try the other place for client id and secret only if they were refused in the first.
+// RoundTrip asks, and once more if client id and secret were refused: the library then has put them into the other place.
+// Other answers hold for its second try too.
 func (t *tokenTrip) RoundTrip(req *http.Request) (*http.Response, error) {
-	if t.err != nil || t.status != 0 && !t.refused() {
-		return nil, errAskedOnce
+	if t.err == nil && (t.answer == nil || t.refused()) {
+		t.ask(req)
 	}
+	if t.err != nil {
+		return nil, t.err
+	}
+	resp := *t.answer
+	resp.Body = io.NopCloser(bytes.NewReader(t.body))
+	return &resp, nil
+}
+
+func (t *tokenTrip) ask(req *http.Request) {
 	req = req.Clone(t.ctx)
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", t.endpoint.userAgent)
-	resp, err := t.endpoint.transport.RoundTrip(req)
-	if err != nil {
-		t.err = err
-		return nil, err
+	if t.answer, t.err = t.endpoint.transport.RoundTrip(req); t.err != nil {
+		return
 	}
-	t.status, t.retryAfter = resp.StatusCode, retryAfter(resp, time.Now())
-	resp.Body = struct {
-		io.Reader
-		io.Closer
-	}{io.LimitReader(resp.Body, MaxBody), resp.Body}
-	return resp, nil
+	defer func() { _ = t.answer.Body.Close() }()
+	t.body, t.err = io.ReadAll(io.LimitReader(t.answer.Body, MaxBody))
 }
 
-var errAskedOnce = errors.New("the token endpoint has answered")
+func (t *tokenTrip) status() int { return t.answer.StatusCode }
 
-// refused says whether the last answer was about who asks.
+// refused says whether the answer is about who asks.
 func (t *tokenTrip) refused() bool {
-	return t.status == http.StatusBadRequest || t.status == http.StatusUnauthorized || t.status == http.StatusForbidden
+	return slices.Contains([]int{http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden}, t.status())
 }
