@@ -1,9 +1,11 @@
 package sender
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptrace"
 	"net/textproto"
@@ -140,7 +142,8 @@ func (e *Endpoint) roundTrip(ctx context.Context, a *Attempt, as *credential, at
 	return resp, c.conn != nil, err
 }
 
-// request builds what Do sends. The body is not copied.
+// request builds what Do sends. The body is not copied, nor is it left to retryablehttp: its way of opening it again costs
+// several allocations.
 func (e *Endpoint) request(c *call, a *Attempt, as *credential, at time.Time) (*retryablehttp.Request, error) {
 	body := a.Body
 	switch a.Method {
@@ -158,25 +161,25 @@ func (e *Endpoint) request(c *call, a *Attempt, as *credential, at time.Time) (*
 	if host == "" {
 		host = target.Host
 	}
-	plain := http.Request{
-		Method: a.Method, URL: target, Host: host,
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: header,
-	}
-	req := &retryablehttp.Request{Request: plain.WithContext(c.traced())}
+	req := blank.WithContext(c.traced()) // a copy
+	req.Method, req.URL, req.Host, req.Header = a.Method, target, host, header
 	resent := replayed(a.Method, header)
 	if len(body) > 0 || resent {
-		if err := req.SetBody(body); err != nil {
-			return nil, err
-		}
+		c.body = body
+		c.reader.Reset(body)
+		req.Body, req.ContentLength = io.NopCloser(&c.reader), int64(len(body))
 	}
-	if resent {
-		// net/http sends such a request twice when a kept connection closes on it, even after it was written. Without
-		// GetBody it cannot, and the policy decides.
-		req.GetBody = nil
+	if len(body) > 0 && !resent {
+		// net/http sends what it takes for harmless twice when a kept connection closes on it, even after it was written.
+		// Such a request gets a body, if an empty one, but no GetBody: so it cannot, and the policy decides.
+		req.GetBody = c.reopen
 	}
-	return req, nil
+	c.request.Request = req
+	return &c.request, nil
 }
+
+// blank is what all requests have in common.
+var blank = &http.Request{Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
 
 // replayed says whether net/http takes a request for one that it may repeat by itself (Request.isReplayable).
 func replayed(method string, header http.Header) bool {
@@ -191,7 +194,11 @@ func replayed(method string, header http.Header) bool {
 
 // header makes the headers of one attempt, and the Host if the attempt has its own.
 func (e *Endpoint) header(c *call, a *Attempt, as *credential, body []byte, at time.Time) (header http.Header, host string) {
-	header = make(http.Header, len(a.Header)+len(c.values)+2)
+	size := len(a.Header) + len(c.values) + 1
+	if as != nil {
+		size++
+	}
+	header = make(http.Header, size)
 	header["User-Agent"] = e.userAgent
 	for name, values := range a.Header {
 		header[textproto.CanonicalMIMEHeaderKey(name)] = values
@@ -222,10 +229,18 @@ type callKey struct{}
 // call is one attempt on its way. It is its request's context, and so reaches the policy's CheckRetry.
 type call struct {
 	context.Context
-	trace  httptrace.ClientTrace
-	values [5]string // of the webhook-* headers, in one piece
-	conn   *wire     // the last connection that was got
-	before int64     // what had been written to conn then
+	request retryablehttp.Request
+	trace   httptrace.ClientTrace
+	values  [5]string    // of the webhook-* headers, in one piece
+	body    []byte       // of the request
+	reader  bytes.Reader // of body, the first time that it is read
+	conn    *wire        // the last connection that was got
+	before  int64        // what had been written to conn then
+}
+
+// reopen returns the request's body anew.
+func (c *call) reopen() (io.ReadCloser, error) {
+	return io.NopCloser(bytes.NewReader(c.body)), nil
 }
 
 // Value gives the call itself for callKey.
@@ -234,6 +249,12 @@ func (c *call) Value(key any) any {
 		return c
 	}
 	return c.Context.Value(key)
+}
+
+// callOf returns the call that a request's context is, nil if there is none.
+func callOf(ctx context.Context) *call {
+	c, _ := ctx.Value(callKey{}).(*call)
+	return c
 }
 
 // traced returns the context that makes net/http tell the call which connection it got.

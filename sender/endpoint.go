@@ -112,6 +112,9 @@ func newClient(transport *http.Transport, policy *Policy, log zerolog.Logger) *r
 		Backoff:      policy.Backoff, // within RetryWaitMax, which is 0: a client never sleeps through the schedule
 		ErrorHandler: retryablehttp.PassthroughErrorHandler,
 		PrepareRetry: func(req *http.Request) error {
+			if c := callOf(req.Context()); c != nil && req.Body != nil {
+				req.Body, _ = c.reopen()
+			}
 			log.Debug().Str("host", req.URL.Host).Msg("dialling again: the connection broke before the request was written")
 			return nil
 		},

@@ -93,8 +93,8 @@ func (p *Policy) CheckRetry(ctx context.Context, resp *http.Response, err error)
 	if err == nil || resp != nil || ctx.Err() != nil {
 		return false, nil
 	}
-	c, ok := ctx.Value(callKey{}).(*call)
-	if !ok || c.wrote() {
+	c := callOf(ctx)
+	if c == nil || c.wrote() {
 		return false, nil
 	}
 	class := classify(err, c.conn != nil)
