@@ -19,6 +19,8 @@ func (l *loader) decodeAdmin() {
 	}
 	listen, listenOK := b.text("listen", "127.0.0.1:8710")
 	token, _ := b.secret("token")
+	l.owner = "walpost_admin"
+	b.checkLiteral("token", "admin")
 	l.config.Admin = &Admin{Listen: listen.value, Token: token.value}
 	if !listenOK {
 		return

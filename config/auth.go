@@ -75,6 +75,9 @@ func (b *block) auth(w *Webhook) *Auth {
 		auth.Audience = auth.TokenURL
 	}
 	auth.PrivateKey = c.privateKey()
+	for _, argument := range []string{"password", "token", "client_secret", "private_key"} {
+		c.checkLiteral(argument, "auth")
+	}
 	b.checkAuthorization(w)
 	return auth
 }

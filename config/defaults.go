@@ -36,7 +36,9 @@ func (l *loader) decodeDefaults() {
 	}
 	if b := l.one("defaults"); b != nil {
 		b.within = webhookScopes{request: b.requestScope(b.locals)}
+		l.owner = "walpost"
 		l.defaults = b.shared(l.defaults)
+		b.checkLiterals()
 	}
 }
 

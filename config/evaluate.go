@@ -20,10 +20,18 @@ func (l *loader) evaluate(expr hclsyntax.Expression, s scope) (value cty.Value, 
 		// What HCL says about keys would show them.
 		return cty.DynamicVal, false
 	}
+	if in.endless {
+		return cty.DynamicVal, false
+	}
 	value, diags := expr.Value(s.context(l.config.Functions))
+	diags = append(diags, in.checkBodies()...)
+	said := map[hcl.Range]string{}
 	for _, d := range diags {
-		if d.Subject != nil && slices.ContainsFunc(in.found, d.Subject.Overlaps) {
-			continue // the inspector has said it better
+		if d.Subject != nil {
+			if slices.ContainsFunc(in.found, d.Subject.Overlaps) || said[*d.Subject] == d.Summary {
+				continue // the inspector has said it better, or it was said
+			}
+			said[*d.Subject] = d.Summary
 		}
 		if in.secrets && mayQuote(d) {
 			d.Detail = "What is wrong with the value is not shown, because the expression calls env() or file()."
@@ -47,18 +55,21 @@ func mayQuote(d *hcl.Diagnostic) bool {
 type inspector struct {
 	*loader
 	scope   scope
-	locals  []map[string]struct{} // names of the `for` expressions around
-	trying  int                   // depth of try() and can() around
-	found   []hcl.Range           // where problems were reported
-	secrets bool                  // env() or file() is called
-	keyed   bool                  // … to make a key of an object
+	loops   []loop      // `for` expressions around
+	frames  []frame     // those of them that this is the inside of
+	bodies  []body      // what evaluation doesn't see
+	trying  int         // depth of try() and can() around
+	found   []hcl.Range // where problems were reported
+	secrets bool        // env() or file() is called
+	keyed   bool        // … to make a key of an object
+	endless bool        // evaluation would take too long
 }
 
 // Enter implements hclsyntax.Walker.
 func (in *inspector) Enter(node hclsyntax.Node) hcl.Diagnostics {
 	switch node := node.(type) {
 	case hclsyntax.ChildScope:
-		in.locals = append(in.locals, node.LocalNames)
+		in.enterBody(node.Expr)
 	case *hclsyntax.ScopeTraversalExpr:
 		in.traversal(node.Traversal)
 	case *hclsyntax.FunctionCallExpr:
@@ -66,6 +77,7 @@ func (in *inspector) Enter(node hclsyntax.Node) hcl.Diagnostics {
 	case *hclsyntax.ObjectConsKeyExpr:
 		in.key(node)
 	case *hclsyntax.ForExpr:
+		in.loops = append(in.loops, loop{expr: node})
 		if node.KeyExpr != nil {
 			in.key(node.KeyExpr)
 		}
@@ -77,7 +89,9 @@ func (in *inspector) Enter(node hclsyntax.Node) hcl.Diagnostics {
 func (in *inspector) Exit(node hclsyntax.Node) hcl.Diagnostics {
 	switch node := node.(type) {
 	case hclsyntax.ChildScope:
-		in.locals = in.locals[:len(in.locals)-1]
+		in.frames = in.frames[:len(in.frames)-1]
+	case *hclsyntax.ForExpr:
+		in.loops = in.loops[:len(in.loops)-1]
 	case *hclsyntax.FunctionCallExpr:
 		if isTry(node) {
 			in.trying--
@@ -96,10 +110,12 @@ func (in *inspector) report(at hcl.Range, summary, format string, args ...any) {
 // traversal checks what a reference such as event.payload.contact begins with.
 func (in *inspector) traversal(t hcl.Traversal) {
 	name := t.RootName()
-	for _, names := range in.locals {
-		if _, local := names[name]; local {
-			return
+	in.note(in.resolve(t))
+	if b, bound := in.bound(name); bound {
+		if len(b.from) == 1 && len(t) > 1 {
+			in.field(rootEvent, b.value.Type(), t[1])
 		}
+		return
 	}
 	at := t[0].SourceRange()
 	value, there := in.scope.roots[name]
@@ -181,6 +197,9 @@ func (in *inspector) local(t hcl.Traversal) {
 		return
 	}
 	found.used = true
+	if in.trying == 0 {
+		in.paths = append(in.paths, found.paths...)
+	}
 	for _, use := range slices.Sorted(maps.Keys(found.uses)) {
 		if why := in.scope.absent[use]; why != "" {
 			in.report(at, fmt.Sprintf("No local.%s here", name), "It is made of %s, declared at %s. %s", use, place(found.DeclRange), why)

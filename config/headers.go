@@ -30,14 +30,12 @@ var reservedHeaders = map[string]string{
 	"Upgrade":           connection,
 	"Accept-Encoding":   "walpost negotiates it, so that it can read the response.",
 	"Content-Encoding":  "walpost sends the body as it is.",
-	"Idempotency-Key":   idempotency,
-	"X-Idempotency-Key": idempotency,
 }
 
 const connection = "It belongs to the connection, which walpost looks after."
 
-const idempotency = "With it, Go's HTTP client silently sends a request again, and an attempt would be more than one request. " +
-	"Receivers find the delivery's id, which is the same at every attempt, in the header webhook-id."
+const idempotency = "Receivers should use the header webhook-id, which walpost sends with every request: it is the delivery's id, the same at every attempt, and no other delivery has it. " +
+	"Set this one only for an endpoint that asks for it by name, to a value that is the same at every attempt, such as event.id."
 
 // headers reads `headers`. Names are compared without regard to case.
 func (b *block) headers() []Param {
@@ -52,6 +50,9 @@ func (b *block) headers() []Param {
 		if why := reservedHeaders[canonical]; why != "" {
 			b.fail(at, "Reserved header "+canonical, "It can't be set. %s", why)
 			return false
+		}
+		if notSecret.MatchString(canonical) {
+			b.warn(at, "Header "+canonical, "%s", idempotency)
 		}
 		if first, again := taken[canonical]; again {
 			b.duplicate(at, first, "header "+canonical)

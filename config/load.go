@@ -76,6 +76,9 @@ type loader struct {
 	locals   *locals         // the top-level ones
 	seen     []*locals       // all that were read
 	within   webhookScopes   // of the block that is being read
+	owner    string          // name of the webhook that is being read, for suggestions
+	paths    []payloadPath   // from events, in what was evaluated since the webhook began
+	never    map[*Rule]bool  // rules that can't match
 	captures map[string]bool // each webhook's name, and whether it has a capture block
 }
 
@@ -85,6 +88,7 @@ func newLoader() *loader {
 		config:  &Config{Functions: functions(r), Files: map[string]*hcl.File{}},
 		reading: r,
 		blocks:  map[string][]*hclsyntax.Block{},
+		never:   map[*Rule]bool{},
 	}
 }
 

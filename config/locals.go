@@ -36,8 +36,10 @@ type local struct {
 	value cty.Value
 	// uses has the variables and functions that the scope of a use must have, such as
 	// "event" and "event.topic".
-	uses map[string]bool
-	used bool
+	uses  map[string]bool
+	alias payloadPath   // the path from an event that it stands for; nil: none
+	paths []payloadPath // that it is made of
+	used  bool
 }
 
 type localState int
@@ -170,9 +172,13 @@ func (l *loader) checkLocal(each *local, in *locals, path []*local) {
 	each.state = localDone
 	s := in.scope()
 	s.uses = each.uses
+	each.alias = (&inspector{loader: l, scope: s}).aliasOf(each.expr)
+	before := l.paths
+	l.paths = nil
 	if value, ok := l.evaluate(each.expr, s); ok {
 		each.value = value
 	}
+	each.paths, l.paths = l.paths, before
 }
 
 // cycle reports locals that are made of each other, and ends them.

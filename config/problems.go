@@ -95,6 +95,9 @@ func (l *loader) finish() hcl.Diagnostics {
 			cmp.Compare(a.Subject.Start.Byte, b.Subject.Start.Byte),
 		)
 	})
+	l.diags = slices.CompactFunc(l.diags, func(a, b *hcl.Diagnostic) bool {
+		return a.Subject != nil && b.Subject != nil && *a.Subject == *b.Subject && a.Summary == b.Summary && a.Detail == b.Detail
+	})
 	for _, d := range l.diags {
 		d.Summary = l.reading.scrub(d.Summary)
 		d.Detail = l.reading.scrub(d.Detail)

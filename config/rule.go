@@ -41,6 +41,10 @@ func (b *block) decodeRule() *Rule {
 			b.wrongType(attr.Expr.Range(), "data", value, "an object, such as { contact = event.payload.contact }")
 		}
 	}
+	if attr := b.argument("when"); attr != nil {
+		b.within = webhookScopes{judge: s}
+		b.never[rule] = b.checkNever(attr, nil)
+	}
 	return rule
 }
 

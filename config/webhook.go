@@ -102,6 +102,7 @@ func (l *loader) decodeWebhooks() {
 }
 
 func (b *block) decodeWebhook() *Webhook {
+	b.paths, b.owner = nil, b.name
 	b.within = b.webhookScopes()
 	shared := b.shared(b.defaults)
 	w := &Webhook{
@@ -144,6 +145,9 @@ func (b *block) decodeWebhook() *Webhook {
 	if sign := b.nested("sign"); sign != nil {
 		w.Sign = sign.decodeSign()
 	}
+	b.checkPaths(w, b.paths)
+	b.checkLiterals()
+	b.checkReach(w)
 	return w
 }
 
@@ -231,6 +235,8 @@ const minSignKey = 16
 
 func (b *block) decodeSign() *Sign {
 	sign := &Sign{}
+	b.checkLiteral("secret", "sign")
+	b.checkLiteral("previous", "sign")
 	if secret, ok := b.secret("secret"); ok && b.checkSignKey("secret", secret) {
 		sign.Secret = secret.value
 	}

@@ -46,7 +46,7 @@ webhook "headers" {
     webhook-id      = "x"    # want "Reserved header Webhook-Id"
     HOST            = "x"    # want "Reserved header Host.*follows from the url"
     Content-Length  = 7      # want "Reserved header Content-Length"
-    Idempotency-Key = "x"    # want "Reserved header Idempotency-Key.*more than one request.*webhook-id"
+    Idempotency-Key = event.id # want "Header Idempotency-Key.*Receivers should use the header webhook-id"
     "X Space"       = "x"    # want "Invalid header name"
     X-Break         = "a\nb" # want "Invalid header value"
     X-Twice         = 1

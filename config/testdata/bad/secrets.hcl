@@ -43,7 +43,7 @@ webhook "short" {
   ]
 
   sign {
-    secret = "whsec_c2hvcnQ=" # want "Invalid signing secret.*5 bytes"
+    secret = "whsec_c2hvcnQ=" # want "Invalid signing secret.*5 bytes" "Secret written out.*sign.secret.*env\(\"SHORT_SECRET\"\)"
   }
 }
 

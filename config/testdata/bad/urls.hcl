@@ -43,27 +43,27 @@ webhook "port" {
 
 webhook "from_event" {
   topics = ["*"]
-  url    = event.payload.url # want "URL from the event"
+  url    = event.headers.url # want "URL from the event"
 }
 
 webhook "from_event_too" {
   topics = ["*"]
-  url    = "${event.payload.url}/x" # want "URL from the event"
+  url    = "${event.headers.url}/x" # want "URL from the event"
 }
 
 webhook "host_from_event" {
   topics = ["*"]
-  url    = "https://${event.payload.host}/x" # want "Host from the event.*could send the request anywhere"
+  url    = "https://${event.headers.host}/x" # want "Host from the event.*could send the request anywhere"
 }
 
 webhook "host_goes_on" {
   topics = ["*"]
-  url    = "https://crm.example${event.payload.path}" # want "Host from the event.*no \"/\" after the host"
+  url    = "https://crm.example${event.headers.path}" # want "Host from the event.*no \"/\" after the host"
 }
 
 webhook "userinfo" {
   topics = ["*"]
-  url    = "https://user:${event.payload.password}@crm.example/" # want "Host from the event"
+  url    = "https://user:${event.headers.password}@crm.example/" # want "Host from the event"
 }
 
 webhook "either" {
@@ -73,7 +73,7 @@ webhook "either" {
 
 webhook "tried" {
   topics = ["*"]
-  url    = try("https://a.example/${event.payload.a}", event.payload.b) # want "URL from the event"
+  url    = try("https://a.example/${event.headers.a}", event.headers.b) # want "URL from the event"
 }
 
 webhook "number" {

@@ -94,7 +94,7 @@ webhook "tickets" {
   topics      = ["conversation.*"]
   url         = event.type == "closed" ? "https://a.example/x" : "${env("BASE_URL")}/tickets/${event.aggregate_id}"
   envelope    = "raw"
-  body_params = { id = 1, source = "gist", nested = { list = [for t in event.data.tags : upper(t)] } }
+  body_params = { id = 1, source = "gist", nested = { list = [for t in event.data.conversation.tags[*].name : upper(t)] } }
 }
 
 webhook "analytics" {
