@@ -119,7 +119,8 @@ func (ls *locals) names() []string {
 	for in := ls; in != nil; in = in.outer {
 		names = slices.AppendSeq(names, maps.Keys(in.own))
 	}
-	return names
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // value is the object that `local` stands for, as far as it is known at load.
@@ -163,6 +164,7 @@ func (l *loader) checkLocal(each *local, in *locals, path []*local) {
 	for _, t := range each.expr.Variables() {
 		name, _ := localName(t)
 		if next, of := in.find(name); next != nil {
+			next.used = true // also if the local is part of a cycle, and isn't evaluated
 			l.checkLocal(next, of, append(path, each))
 		}
 	}

@@ -14,7 +14,7 @@ func suggest(given string, candidates []string) string {
 	for _, candidate := range slices.Sorted(slices.Values(candidates)) {
 		distance := levenshtein.Distance(strings.ToLower(given), strings.ToLower(candidate), nil)
 		// A name of a few letters is within two edits of any other.
-		if distance < bestDistance && distance < len(candidate) && distance < len(given) {
+		if distance < bestDistance && 2*distance <= max(len(candidate), len(given)) {
 			best, bestDistance = candidate, distance
 		}
 	}

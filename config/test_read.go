@@ -127,6 +127,9 @@ func (b *block) jsonValue(argument string) (value cty.Value, text []byte, ok boo
 	if !ok || !value.IsWhollyKnown() {
 		return cty.NilVal, nil, false
 	}
+	if a, _ := shapes[b.kind].argument(argument); !a.secret && !b.refuseSecret(value, attr.Expr.Range(), argument+" of a test") {
+		return cty.NilVal, nil, false
+	}
 	value, _ = value.UnmarkDeep()
 	return value, toJSON(value), true
 }
