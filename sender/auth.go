@@ -28,8 +28,9 @@ const (
 // AuthOptions say what the Authorization header of each request is. Which fields count depends on Kind.
 //
 // A token is kept until shortly before it expires (an hour, if its answer doesn't say), and is renewed when the receiver
-// answers 401: the request is then repeated once, at once, in the same attempt. Of a token endpoint's answer only
-// access_token, token_type and expires_in are read; Salesforce's instance_url is not, as webhooks name their domain.
+// answers 401: the request is then repeated once, at once, in the same attempt. No token, for whatever reason, is
+// [ClassAuth] and a retry. Of a token endpoint's answer access_token, token_type and expires_in are read, with
+// jwt_bearer the expiry of an id_token too; Salesforce's instance_url is not: webhooks name their domain.
 type AuthOptions struct {
 	Kind AuthKind
 	// Username and Password are for basic.

@@ -29,8 +29,8 @@ const (
 
 // Options say how an endpoint is sent to. The zero value is usable.
 type Options struct {
-	// Timeout is the time from the start of an attempt to its response headers: name resolution, connect, TLS and the
-	// writing of the request included. What is left of it bounds the reading of the body. 0 means [DefaultTimeout].
+	// Timeout is the time from the start of an attempt to its response headers: a token request, name resolution, connect,
+	// TLS and the writing of the request included. What is left of it bounds the reading of the body. 0 means [DefaultTimeout].
 	Timeout time.Duration
 	// Retry is the wait before each retry, counted from the previous failure. nil means [DefaultRetry]; an empty slice
 	// that is not nil means that nothing is retried.

@@ -91,7 +91,7 @@ type Outcome struct {
 	Status int
 	// SentAt is the start of the attempt; its Unix seconds are the webhook-timestamp.
 	SentAt time.Time
-	// Duration is the time from SentAt to the response headers, or to the failure.
+	// Duration is the time from SentAt to the response headers, or to the failure; what a new token took is in it.
 	Duration time.Duration
 	// RetryAfter is what a 429 or 503 asked for, a token endpoint's too, at most [MaxRetryAfter]; 0 if it asked for nothing.
 	RetryAfter time.Duration

@@ -81,6 +81,8 @@ func (t *tokenEndpoint) fetch(ctx context.Context) (*credential, error) {
 	case trip.err != nil:
 		cause := redact(trip.err)
 		return nil, t.failure("gave no answer; check token_url: "+cause.Error(), cause)
+	case trip.answer == nil: // the request was not made: the key does not sign
+		return nil, t.failure("was not asked; "+t.check, nil)
 	case trip.status()/100 != 2 || errors.As(err, new(*oauth2.RetrieveError)): // an error that came with 200
 		return nil, t.refusal(trip)
 	case err != nil || token.AccessToken == "" || !isToken(token.AccessToken) || !isToken(token.Type()):

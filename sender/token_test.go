@@ -1,11 +1,13 @@
 package sender
 
 import (
+	"context"
 	"crypto"
 	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -15,6 +17,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/oauth2"
 )
 
 func TestClientCredentials(t *testing.T) {
@@ -293,6 +297,21 @@ func TestTokenRedirectsAreNotFollowed(t *testing.T) {
 	elsewhere.counts(t, 0, 0)
 }
 
+func TestTokenRequestThatCannotBeMade(t *testing.T) {
+	t.Parallel()
+	endpoint := newTokenEndpoint(clientCredentials("http://l.test"), time.Second, "", nil)
+	endpoint.source = func(context.Context) oauth2.TokenSource { return unsigned{} }
+	_, err := endpoint.fetch(t.Context())
+	if want := "no token: l.test was not asked; check client_id, client_secret, scopes and params"; err == nil || err.Error() != want {
+		t.Errorf("says %v, want %q", err, want)
+	}
+}
+
+// unsigned is a source whose key signs nothing.
+type unsigned struct{}
+
+func (unsigned) Token() (*oauth2.Token, error) { return nil, errors.New("hush") }
+
 func TestSecretsOfATokenRequest(t *testing.T) {
 	t.Parallel()
 	got := unquotable(&AuthOptions{
@@ -302,4 +321,37 @@ func TestSecretsOfATokenRequest(t *testing.T) {
 	if want := []string{"YTpiK2M=", "b c", "b+c", "eyJ", "key=q", "param"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
+}
+
+// roundTrip is a transport without a network.
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
+
+func FuzzTokenAnswer(f *testing.F) {
+	f.Add(200, "application/json", `{"access_token":"a","token_type":"bearer","expires_in":"3600"}`)
+	f.Add(200, "application/json", `{"access_token":"a\r\nX: y","expires_in":1e99}`)
+	f.Add(200, "text/plain", "access_token=a&expires_in=9")
+	f.Add(400, "application/json", `{"error":"invalid_grant","error_description":"hush+1"}`)
+	f.Add(302, "", "")
+	f.Fuzz(func(t *testing.T, status int, kind, body string) {
+		via := roundTrip(func(*http.Request) (*http.Response, error) {
+			answer := io.NopCloser(strings.NewReader(body))
+			return &http.Response{StatusCode: status, Header: http.Header{"Content-Type": {kind}}, Body: answer}, nil
+		})
+		endpoint := newTokenEndpoint(clientCredentials("http://l.test"), time.Second, "", via)
+		c, err := endpoint.fetch(t.Context())
+		switch {
+		case err != nil:
+			if text := err.Error(); len(text) > maxErrorText+len("…") || strings.Contains(text, "hush+1") || strings.Contains(text, "\n") {
+				t.Errorf("unfit for a log: %q", text)
+			}
+		case status/100 != 2:
+			t.Errorf("a token came with %d", status)
+		default:
+			if kind, token, ok := strings.Cut(c.header[0], " "); !ok || !isToken(kind) || !isToken(token) || token == "" {
+				t.Errorf("unfit for a header: %q", c.header[0])
+			}
+		}
+	})
 }
