@@ -17,7 +17,7 @@ func (p *pipeline) attempt(q *queue, t *target, d *delivery) {
 	if d.expired(time.Now(), t.webhook.Timeout) {
 		return // the claim is too old: the ledger gives the delivery out again
 	}
-	request, problem := d.table.Render(&d.Delivery)
+	request, problem := d.table.Render(p.sending, &d.Delivery)
 	if problem != nil {
 		q.finish(d)
 		p.misrendered(d, *problem)

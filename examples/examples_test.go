@@ -153,7 +153,7 @@ func deliveries(t *testing.T, example string) []string {
 			t.Fatal(problems)
 		}
 		for i := range ds {
-			request, problem := table.Render(&ds[i])
+			request, problem := table.Render(t.Context(), &ds[i])
 			if problem != nil {
 				t.Fatal(problem)
 			}

@@ -1,6 +1,7 @@
 package route
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -81,7 +82,7 @@ func BenchmarkRouteAndRender(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		deliveries, _ := table.Route(event)
-		request, p := table.Render(&deliveries[len(deliveries)-1])
+		request, p := table.Render(context.Background(), &deliveries[len(deliveries)-1])
 		if p != nil || len(request.Body) < 100 {
 			b.Fatal(p)
 		}
@@ -94,7 +95,7 @@ func BenchmarkRenderPassedThrough(b *testing.B) {
 	deliveries := routed(b, table, event)
 	b.ReportAllocs()
 	for b.Loop() {
-		if request, p := table.Render(&deliveries[0]); p != nil || len(request.Body) < 1000 {
+		if request, p := table.Render(context.Background(), &deliveries[0]); p != nil || len(request.Body) < 1000 {
 			b.Fatal(p)
 		}
 	}

@@ -2,6 +2,8 @@ package route
 
 import (
 	"bytes"
+	"slices"
+	"strconv"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -32,14 +34,6 @@ func newBody(expr hclsyntax.Expression) *body {
 	return b
 }
 
-// bodyParam is an entry of `body_params`.
-type bodyParam struct {
-	name  step
-	key   []byte // quoted, with the colon
-	value jsonExpr
-	at    hcl.Range
-}
-
 // takenKeys returns the keys that envelope and parameters set at the top of the body.
 func takenKeys(w *webhook) []step {
 	var taken []step
@@ -52,8 +46,11 @@ func takenKeys(w *webhook) []step {
 	return taken
 }
 
-// body makes the body of the scope's delivery.
+// body makes the body of the scope's request.
 func (s *scope) body(w *webhook) ([]byte, *Problem) {
+	if w.form != nil {
+		return s.form(w.form)
+	}
 	if w.body != nil {
 		text, p := s.json(nil, w.body.value, w.body.at)
 		switch {
@@ -66,61 +63,75 @@ func (s *scope) body(w *webhook) ([]byte, *Problem) {
 		}
 		// null is as good as no `body` at all.
 	}
-	switch w.envelope {
-	case config.EnvelopeStandard:
-		return s.standardBody(w)
-	case config.EnvelopeRaw:
-		return s.rawBody(w)
+	if w.batch == nil {
+		return s.envelope(nil, w, &s.event)
 	}
-	return s.gistBody(w)
+	dst := []byte{'['}
+	for i := range s.events {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		var p *Problem
+		if dst, p = s.envelope(dst, w, &s.events[i]); p != nil {
+			return nil, p
+		}
+	}
+	return append(dst, ']'), nil
 }
 
 // envelopeSize is about what an envelope adds to the data, in bytes.
 const envelopeSize = 160
 
-// gistBody is {"id","topic","created_at", …the members of the data}. Data that is no
-// object is the member "data".
-func (s *scope) gistBody(w *webhook) ([]byte, *Problem) {
-	dst := make([]byte, 0, len(s.event.data)+envelopeSize)
-	dst = append(dst, `{"id":`...)
-	dst = appendString(dst, s.event.row.ID)
-	dst = append(dst, `,"topic":`...)
-	dst = appendString(dst, s.event.topic)
-	dst = append(dst, `,"created_at":`...)
-	dst = appendString(dst, createdAt(s.event.row))
-	if isObject(s.event.data) {
-		dst = appendMembersExcept(dst, s.event.data, w.taken)
-	} else {
-		dst = append(append(dst, `,"data":`...), s.event.data...)
-	}
-	return s.closeBody(dst, w)
-}
-
-// standardBody is Standard Webhooks' {"type","timestamp","data"} ("Payload structure").
-func (s *scope) standardBody(w *webhook) ([]byte, *Problem) {
-	dst := make([]byte, 0, len(s.event.data)+envelopeSize)
-	dst = append(dst, `{"type":`...)
-	dst = appendString(dst, s.event.topic)
-	dst = append(dst, `,"timestamp":`...)
-	dst = appendString(dst, createdAt(s.event.row))
-	dst = append(append(dst, `,"data":`...), s.event.data...)
-	return s.closeBody(dst, w)
-}
-
-// rawBody is the data alone, with the parameters among its members if there are any.
-func (s *scope) rawBody(w *webhook) ([]byte, *Problem) {
-	if len(w.params) == 0 {
-		return s.event.data, nil
-	}
-	if !isObject(s.event.data) {
-		return nil, &Problem{
-			Summary: "No object to add to",
-			Detail:  "The data is no object, so that body_params can't be added to it.",
-			Where:   where(w.at),
+// envelope appends the default body of an event.
+func (s *scope) envelope(dst []byte, w *webhook, e *event) ([]byte, *Problem) {
+	if w.envelope == config.EnvelopeRaw && len(w.params) == 0 {
+		if dst == nil {
+			return e.data, nil
 		}
+		return append(dst, e.data...), nil
 	}
-	dst := make([]byte, 0, len(s.event.data)+envelopeSize)
-	return s.closeBody(appendMembersExcept(append(dst, '{'), s.event.data, w.taken), w)
+	dst = slices.Grow(dst, len(e.data)+envelopeSize)
+	switch w.envelope {
+	case config.EnvelopeStandard:
+		dst = appendStandard(dst, e)
+	case config.EnvelopeRaw:
+		if !isObject(e.data) {
+			return nil, &Problem{
+				Summary: "No object to add to",
+				Detail:  "The data is no object, so that body_params can't be added to it.",
+				Where:   where(w.at),
+			}
+		}
+		dst = appendMembersExcept(append(dst, '{'), e.data, w.taken)
+	default:
+		dst = appendGist(dst, e, w.taken)
+	}
+	return s.closeBody(dst, w)
+}
+
+// appendGist appends {"id","topic","created_at", …the members of the data, without the
+// closing brace. Data that is no object is the member "data".
+func appendGist(dst []byte, e *event, taken []step) []byte {
+	dst = append(dst, `{"id":`...)
+	dst = appendString(dst, e.row.ID)
+	dst = append(dst, `,"topic":`...)
+	dst = appendString(dst, e.topic)
+	dst = append(dst, `,"created_at":`...)
+	dst = strconv.AppendInt(dst, createdAt(e.row).Unix(), 10)
+	if isObject(e.data) {
+		return appendMembersExcept(dst, e.data, taken)
+	}
+	return append(append(dst, `,"data":`...), e.data...)
+}
+
+// appendStandard appends Standard Webhooks' {"type","timestamp","data" ("Payload
+// structure"), without the closing brace.
+func appendStandard(dst []byte, e *event) []byte {
+	dst = append(dst, `{"type":`...)
+	dst = appendString(dst, e.topic)
+	dst = append(dst, `,"timestamp":`...)
+	dst = appendString(dst, e.text(fieldCreatedAt))
+	return append(append(dst, `,"data":`...), e.data...)
 }
 
 // closeBody appends the parameters and the closing brace.

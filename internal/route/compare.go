@@ -11,6 +11,7 @@ import (
 type compareExpr struct {
 	*hclsyntax.BinaryOpExpr // with rewritten operands
 
+	ref    eventRef
 	path   eventPath
 	want   cty.Value
 	text   step // the string wanted, as a key
@@ -28,7 +29,7 @@ func newCompareExpr(e *hclsyntax.BinaryOpExpr) (*compareExpr, bool) {
 	if !ok || !isConstant || path.strict || path.path.field == fieldAll {
 		return nil, false
 	}
-	c := &compareExpr{BinaryOpExpr: e, path: path.path, want: constant.Val, negate: e.Op == hclsyntax.OpNotEqual}
+	c := &compareExpr{BinaryOpExpr: e, ref: path.ref, path: path.path, want: constant.Val, negate: e.Op == hclsyntax.OpNotEqual}
 	switch {
 	case c.want.IsNull():
 	case c.want.Type() == cty.Bool:
@@ -42,7 +43,16 @@ func newCompareExpr(e *hclsyntax.BinaryOpExpr) (*compareExpr, bool) {
 
 // Value implements hcl.Expression.
 func (e *compareExpr) Value(ctx *hcl.EvalContext) (cty.Value, hcl.Diagnostics) {
-	return cty.BoolVal(e.equal(eventOf(ctx)) != e.negate), nil
+	event, known := e.ref.find(ctx)
+	switch {
+	case !known:
+		return cty.UnknownVal(cty.Bool), nil
+	case event == nil:
+		return cty.BoolVal(e.want.IsNull() != e.negate), nil
+	case !event.has(e.path.field):
+		return e.BinaryOpExpr.Value(ctx) // which fails
+	}
+	return cty.BoolVal(e.equal(event) != e.negate), nil
 }
 
 func (e *compareExpr) equal(event *event) bool {

@@ -3,9 +3,9 @@ package route
 import (
 	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/hashicorp/hcl/v2"
-	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 
 	"github.com/walpost/walpost/config"
@@ -14,7 +14,7 @@ import (
 // Compile makes the table of a checked configuration, which it doesn't change. The
 // diagnostics are what only the whole shows, such as a rule that no webhook listens to; the
 // table is nil if one of them is an error.
-func Compile(cfg *config.Config) (*Table, hcl.Diagnostics) {
+func Compile(cfg *config.Config, options ...Option) (*Table, hcl.Diagnostics) {
 	c := &compiler{
 		rewriter: rewriter{functions: cfg.Functions},
 		table: &Table{
@@ -24,6 +24,10 @@ func Compile(cfg *config.Config) (*Table, hcl.Diagnostics) {
 			webhooks:   map[string]*webhook{},
 		},
 	}
+	for _, option := range options {
+		option(c.table)
+	}
+	c.locals = c.newLocals(nil, cfg.Locals)
 	for _, w := range cfg.Webhooks {
 		c.table.webhooks[w.Name] = c.webhook(w)
 	}
@@ -43,6 +47,9 @@ func Compile(cfg *config.Config) (*Table, hcl.Diagnostics) {
 	return c.table, c.diags
 }
 
+// Option is a setting of [Compile].
+type Option func(*Table)
+
 // compiler compiles one configuration.
 type compiler struct {
 	rewriter
@@ -58,14 +65,12 @@ func (c *compiler) topic(cfg *config.Config, name string) *topic {
 	}
 	t := &topic{name: name}
 	for _, w := range cfg.Webhooks {
-		if !w.Enabled {
+		if !slices.ContainsFunc(w.Topics, func(pattern string) bool { return config.MatchTopic(pattern, name) }) {
 			continue
 		}
-		for _, pattern := range w.Topics {
-			if config.MatchTopic(pattern, name) {
-				t.webhooks = append(t.webhooks, c.table.webhooks[w.Name])
-				break
-			}
+		t.takers = append(t.takers, c.table.webhooks[w.Name])
+		if w.Enabled {
+			t.webhooks = append(t.webhooks, c.table.webhooks[w.Name])
 		}
 	}
 	c.table.topics[name] = t
@@ -79,6 +84,7 @@ func (c *compiler) rule(cfg *config.Config, r *config.Rule) {
 		name:  r.Name,
 		topic: c.topic(cfg, r.Topic),
 		when:  c.condition(r.When),
+		at:    r.DeclRange,
 	}
 	if r.Data != nil {
 		expr := c.expression(r.Data)
@@ -104,30 +110,47 @@ func (c *compiler) warn(summary string, at hcl.Range, format string, args ...any
 }
 
 func (c *compiler) webhook(w *config.Webhook) *webhook {
+	shared := c.locals
+	defer func() { c.locals = shared }()
+	c.locals = c.newLocals(shared, w.Locals)
 	compiled := &webhook{
 		name:     w.Name,
+		enabled:  w.Enabled,
 		when:     c.condition(w.When),
+		waitFor:  c.condition(w.WaitFor),
 		method:   w.Method,
 		url:      c.url(w.URL),
-		headers:  make([]param, len(w.Headers)),
-		params:   make([]bodyParam, len(w.BodyParams)),
+		query:    c.params(w.Query),
+		headers:  make([]header, len(w.Headers)),
+		params:   c.params(w.BodyParams),
 		envelope: w.Envelope,
+		batch:    w.Batch,
+		judge:    c.judge(w),
 		at:       w.DeclRange,
 	}
 	for i, h := range w.Headers {
-		compiled.headers[i] = param{name: http.CanonicalHeaderKey(h.Name), value: c.expression(h.Value)}
+		compiled.headers[i] = header{name: http.CanonicalHeaderKey(h.Name), value: c.expression(h.Value)}
 	}
-	for i, p := range w.BodyParams {
-		compiled.params[i] = bodyParam{
+	compiled.taken = takenKeys(compiled)
+	if w.Form != nil {
+		compiled.form = &form{params: c.params(w.Form)}
+	}
+	if w.Body != nil {
+		compiled.body = newBody(c.expression(w.Body))
+	}
+	return compiled
+}
+
+// params compiles named values.
+func (c *compiler) params(declared []config.Param) []param {
+	compiled := make([]param, len(declared))
+	for i, p := range declared {
+		compiled[i] = param{
 			name:  attrStep(p.Name),
 			key:   append(appendString(nil, p.Name), ':'),
 			value: compileJSON(c.expression(p.Value)),
 			at:    p.Value.Range(),
 		}
-	}
-	compiled.taken = takenKeys(compiled)
-	if w.Body != nil {
-		compiled.body = newBody(c.expression(w.Body))
 	}
 	return compiled
 }
@@ -137,17 +160,5 @@ func (c *compiler) condition(when hcl.Expression) condition {
 	if when == nil {
 		return condition{}
 	}
-	return condition{expr: c.expression(when)}
-}
-
-// expression rewrites an expression of a configuration. Those are native HCL
-// (package config says so); of others only a constant can be made.
-func (c *compiler) expression(expr hcl.Expression) hclsyntax.Expression {
-	if native, ok := expr.(hclsyntax.Expression); ok {
-		return c.rewrite(native, place{})
-	}
-	value, diags := expr.Value(&hcl.EvalContext{Functions: c.functions})
-	c.diags = append(c.diags, diags...)
-	value, _ = value.UnmarkDeep()
-	return &hclsyntax.LiteralValueExpr{Val: value, SrcRange: expr.Range()}
+	return condition{expr: c.expression(when), reads: c.readings(when)}
 }

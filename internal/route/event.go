@@ -2,12 +2,10 @@ package route
 
 import (
 	"fmt"
-	"reflect"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
-	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/walpost/walpost/outbox"
 	"github.com/zclconf/go-cty/cty"
 )
@@ -29,6 +27,7 @@ const (
 	fieldPayload // JSON text from here on
 	fieldData
 	fieldHeaders
+	fieldResponse // no attribute: `response` itself
 )
 
 // fields are the attributes of event by their names in HCL (DESIGN §6).
@@ -49,12 +48,14 @@ var fields = map[string]field{
 // isJSON reports whether the field holds JSON, not a string.
 func (f field) isJSON() bool { return f >= fieldPayload }
 
-// event is what expressions see as `event`. Nothing of it is converted before an
-// expression asks for it.
+// event is what expressions see as `event`, or as an element of `events`. Nothing of
+// it is converted before an expression asks for it.
 type event struct {
-	row   *outbox.Row
-	topic string // empty in rules, which make it
-	data  []byte // JSON text; nil in rules, which make it
+	row   *outbox.Row // nil: there is no event
+	topic string      // empty in rules, which make it
+	data  []byte      // JSON text; nil in rules, which make it
+
+	response []byte // `response` as JSON text; nil: there is none
 }
 
 // text returns a field that is a string. Times are RFC 3339 in UTC.
@@ -71,7 +72,7 @@ func (e *event) text(f field) string {
 	case fieldType:
 		return e.row.Type
 	case fieldCreatedAt:
-		return createdAt(e.row)
+		return createdAt(e.row).Format(time.RFC3339Nano)
 	case fieldCommittedAt:
 		return e.row.CommittedAt.UTC().Format(time.RFC3339Nano)
 	case fieldLSN:
@@ -82,12 +83,11 @@ func (e *event) text(f field) string {
 
 // createdAt returns when the application made the event, or when it was committed
 // where the outbox table doesn't say.
-func createdAt(row *outbox.Row) string {
-	at := row.CreatedAt
-	if at.IsZero() {
-		at = row.CommittedAt
+func createdAt(row *outbox.Row) time.Time {
+	if row.CreatedAt.IsZero() {
+		return row.CommittedAt.UTC()
 	}
-	return at.UTC().Format(time.RFC3339Nano)
+	return row.CreatedAt.UTC()
 }
 
 // json returns a field that is JSON; nil: there is none.
@@ -99,9 +99,14 @@ func (e *event) json(f field) []byte {
 		return e.data
 	case fieldHeaders:
 		return e.row.Headers
+	case fieldResponse:
+		return e.response
 	}
 	return nil
 }
+
+// has reports whether there is what the field is a part of.
+func (e *event) has(f field) bool { return e.row != nil || f == fieldResponse }
 
 // raw returns the JSON text at a path whose field is JSON.
 func (e *event) raw(path eventPath) (text []byte, found bool) {
@@ -156,13 +161,20 @@ type eventPath struct {
 	steps []step // below the field
 }
 
-// newEventPath compiles a traversal whose root is `event`.
+// newEventPath compiles a traversal whose root is an event, or `response`.
 func newEventPath(traversal hcl.Traversal) eventPath {
-	if len(traversal) == 1 {
-		return eventPath{field: fieldAll}
+	if traversal.RootName() == rootResponse {
+		return eventPath{field: fieldResponse, steps: compileSteps(traversal[1:])}
 	}
-	steps := compileSteps(traversal[1:])
-	return eventPath{field: fields[steps[0].key], steps: steps[1:]}
+	return eventPath{field: fieldAll}.below(compileSteps(traversal[1:]))
+}
+
+// below returns the path that goes on from the end of this one.
+func (p eventPath) below(steps []step) eventPath {
+	if p.field == fieldAll && len(steps) > 0 {
+		return eventPath{field: fields[steps[0].key], steps: steps[1:]}
+	}
+	return eventPath{field: p.field, steps: slices.Concat(p.steps, steps)}
 }
 
 // compileSteps returns the steps of a relative traversal.
@@ -177,58 +189,4 @@ func compileSteps(traversal hcl.Traversal) []step {
 		}
 	}
 	return steps
-}
-
-// eventExpr reads one path of the event.
-type eventExpr struct {
-	hclsyntax.Expression // the traversal as written
-
-	path eventPath
-	// strict: a path that isn't there is an error, as in plain HCL. So it is within
-	// try() and can(), which exist to ask that.
-	strict bool
-}
-
-// Value implements hcl.Expression.
-func (e *eventExpr) Value(ctx *hcl.EvalContext) (cty.Value, hcl.Diagnostics) {
-	value, found, err := eventOf(ctx).at(e.path)
-	switch {
-	case err != nil:
-		return cty.DynamicVal, hcl.Diagnostics{failure("Unreadable JSON",
-			"The value of "+e.source()+" can't be used: "+err.Error()+".", e.Range())}
-	case !found && e.strict:
-		return cty.DynamicVal, hcl.Diagnostics{failure("Unsupported attribute",
-			"This event has no "+e.source()+".", e.Range())}
-	}
-	return value, nil
-}
-
-// source returns the path as it is written in HCL, more or less.
-func (e *eventExpr) source() string {
-	var b strings.Builder
-	b.WriteString("event")
-	for _, part := range e.Variables()[0][1:] {
-		switch part := part.(type) {
-		case hcl.TraverseAttr:
-			b.WriteString("." + part.Name)
-		case hcl.TraverseIndex:
-			key, _ := appendJSON(nil, part.Key)
-			fmt.Fprintf(&b, "[%s]", key)
-		}
-	}
-	return b.String()
-}
-
-// eventType carries an *event through HCL's variables.
-var eventType = cty.Capsule("event", reflect.TypeFor[event]())
-
-// eventOf returns the event that the context, or one around it, holds. Only
-// expressions that Compile has rewritten ask, and only in a scope's context.
-func eventOf(ctx *hcl.EvalContext) *event {
-	for ; ctx != nil; ctx = ctx.Parent() {
-		if value, ok := ctx.Variables["event"]; ok && value.Type() == eventType {
-			return value.EncapsulatedValue().(*event)
-		}
-	}
-	return &event{row: &outbox.Row{}}
 }

@@ -26,7 +26,7 @@ type requirement struct {
 func requires(condition hclsyntax.Expression) (requirement, bool) {
 	switch e := condition.(type) {
 	case *compareExpr:
-		constant := !e.negate && len(e.path.steps) == 0 && !e.want.IsNull() && e.want.Type() == cty.String
+		constant := e.ref == theEvent && !e.negate && len(e.path.steps) == 0 && !e.want.IsNull() && e.want.Type() == cty.String
 		if constant && (e.path.field == fieldType || e.path.field == fieldAggregateType) {
 			return requirement{field: e.path.field, values: []string{e.want.AsString()}}, true
 		}

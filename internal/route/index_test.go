@@ -1,6 +1,7 @@
 package route
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -120,7 +121,7 @@ webhook "one" {
 					t.Errorf("deliveries %v, problems %v", deliveries, problems)
 					return
 				}
-				request, p := table.Render(&deliveries[0])
+				request, p := table.Render(context.Background(), &deliveries[0])
 				want := fmt.Sprintf(`{"names":["n%d"],"first":"N%d","sum":%d}`, id, id, id+1)
 				if p != nil || string(request.Body) != want || request.URL != fmt.Sprintf("https://example.com/%d/n%d", id, id) {
 					t.Errorf("%s %s, %v; want %s", request.URL, request.Body, p, want)

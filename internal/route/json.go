@@ -67,24 +67,49 @@ func element(array []byte, position int) ([]byte, bool) {
 	if position < 0 {
 		return nil, false
 	}
-	at := skipSpace(array, 1)
-	if at < len(array) && array[at] == ']' {
-		return nil, false
+	elements := arrayElements(array)
+	for ; elements.next(); position-- {
+		if position == 0 {
+			return elements.value, true
+		}
 	}
-	for n := 0; ; n++ {
-		end := skipValue(array, at)
-		if end < 0 {
-			return nil, false
-		}
-		if n == position {
-			return array[at:end], true
-		}
-		at = skipSpace(array, end)
-		if at >= len(array) || array[at] != ',' {
-			return nil, false
-		}
-		at = skipSpace(array, at+1)
+	return nil, false
+}
+
+// elements walks the elements of an array text.
+type elements struct {
+	text []byte
+	at   int // where the next element is expected; -1: there is none
+
+	value []byte // as written
+}
+
+// arrayElements returns the elements of the array text, which starts with a bracket.
+func arrayElements(array []byte) elements {
+	e := elements{text: array, at: skipSpace(array, 1)}
+	if e.at < len(array) && array[e.at] == ']' {
+		e.at = -1
 	}
+	return e
+}
+
+// next moves to the next element; false: there is none, or the text is malformed.
+func (e *elements) next() bool {
+	if e.at < 0 {
+		return false
+	}
+	end := skipValue(e.text, e.at)
+	if end < 0 {
+		e.at = -1
+		return false
+	}
+	e.value = e.text[e.at:end]
+	if e.at = skipSpace(e.text, end); e.at < len(e.text) && e.text[e.at] == ',' {
+		e.at = skipSpace(e.text, e.at+1)
+	} else {
+		e.at = -1
+	}
+	return true
 }
 
 // members walks the members of an object text.

@@ -27,8 +27,15 @@ func compileJSON(expr hclsyntax.Expression) jsonExpr {
 		}
 	case *eventExpr:
 		if e.path.field != fieldAll && !e.strict {
-			return &jsonPath{path: e.path}
+			return &jsonPath{expr: e}
 		}
+	case *localExpr:
+		switch e.local.expr.(type) {
+		case *hclsyntax.TupleConsExpr, *hclsyntax.ObjectConsExpr, *capturedExpr:
+			return &jsonLocal{expr: e}
+		}
+	case *capturedExpr:
+		return &jsonCaptured{expr: e}
 	case *hclsyntax.TupleConsExpr:
 		return compileTuple(e)
 	case *hclsyntax.ObjectConsExpr:
@@ -46,19 +53,24 @@ func (t jsonText) appendTo(dst []byte, _ *hcl.EvalContext) ([]byte, hcl.Diagnost
 	return append(dst, t...), nil
 }
 
-// jsonPath is a part of the event.
+// jsonPath is a part of an event.
 type jsonPath struct {
-	path eventPath
+	expr *eventExpr
 }
 
 func (p *jsonPath) appendTo(dst []byte, ctx *hcl.EvalContext) ([]byte, hcl.Diagnostics) {
-	event := eventOf(ctx)
-	if p.path.field.isJSON() {
-		if text, found := event.raw(p.path); found {
+	event, known := p.expr.ref.find(ctx)
+	path := p.expr.path
+	switch {
+	case event == nil || !known:
+	case !event.has(path.field):
+		return dst, hcl.Diagnostics{p.expr.noEvent()}
+	case path.field.isJSON():
+		if text, found := event.raw(path); found {
 			return append(dst, text...), nil
 		}
-	} else if p.path.field != fieldNone && len(p.path.steps) == 0 {
-		return appendString(dst, event.text(p.path.field)), nil
+	case path.field != fieldNone && len(path.steps) == 0:
+		return appendString(dst, event.text(path.field)), nil
 	}
 	return append(dst, "null"...), nil
 }

@@ -18,7 +18,17 @@ type Problem struct {
 	Summary string // e.g. "Iteration over null value"
 	Detail  string // a sentence or two
 	Where   string // file:line of the expression
+
+	// Temporary: what captured() asks for could not be looked up, for the reason Err.
+	// The same may work later.
+	Temporary bool
+	Err       error `json:"-"`
+	// Waiting: nothing is wrong; the webhook's wait_for is not true yet.
+	Waiting bool
 }
+
+// Unwrap returns Err.
+func (p Problem) Unwrap() error { return p.Err }
 
 // Error returns the whole problem in one line.
 func (p Problem) Error() string {

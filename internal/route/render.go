@@ -1,6 +1,7 @@
 package route
 
 import (
+	"context"
 	"net/http"
 	"strings"
 
@@ -11,7 +12,8 @@ import (
 	"github.com/walpost/walpost/config"
 )
 
-// Request is the HTTP request of a delivery, the same at every attempt.
+// Request is the HTTP request of a delivery, the same at every attempt unless
+// captured() finds something else.
 type Request struct {
 	Method string
 	URL    string
@@ -22,67 +24,139 @@ type Request struct {
 // webhook is a compiled webhook.
 type webhook struct {
 	name     string
+	enabled  bool
 	when     condition
+	waitFor  condition
 	method   string
 	url      urlTemplate
-	headers  []param
-	params   []bodyParam
-	body     *body // nil: by envelope
+	query    []param
+	headers  []header
+	params   []param       // body_params
+	form     *form         // nil: none
+	body     *body         // nil: by form or envelope
+	batch    *config.Batch // nil: a request for each event
+	judge    *judge        // nil: the status says it all
 	envelope config.Envelope
 	taken    []step // top-level keys of the default body that the data can't have
 	at       hcl.Range
 }
 
-// param is a header.
-type param struct {
+// header is an entry of `headers`.
+type header struct {
 	name  string
 	value hclsyntax.Expression
 }
 
-// Render makes the request of a delivery. The same delivery gives the same bytes.
-func (t *Table) Render(d *Delivery) (Request, *Problem) {
-	w := t.webhooks[d.Webhook]
+// Render makes the request of a delivery. If it is one to a webhook with a batch, it is
+// a batch of one. The context is that of what captured() looks up.
+//
+// A problem is either the event's, or it is Temporary or Waiting: see [Problem].
+func (t *Table) Render(ctx context.Context, d *Delivery) (Request, *Problem) {
+	return t.RenderBatch(ctx, []*Delivery{d})
+}
+
+// RenderBatch makes the one request of several deliveries, which are all to the same
+// webhook: one with a batch, unless there is one delivery.
+func (t *Table) RenderBatch(ctx context.Context, ds []*Delivery) (Request, *Problem) {
+	w, p := t.addressee(ds)
+	if p != nil {
+		return Request{}, p
+	}
+	s := t.scope(nil)
+	defer t.release(s)
+	s.asking = ctx
+	s.take(w, ds)
+	request, p := s.render(w)
+	return request, p.of(w.name, ds)
+}
+
+// addressee returns the webhook of the deliveries.
+func (t *Table) addressee(ds []*Delivery) (*webhook, *Problem) {
+	if len(ds) == 0 {
+		return nil, &Problem{Summary: "Empty batch", Detail: "There is no delivery to make a request of."}
+	}
+	name := ds[0].Webhook
+	w := t.webhooks[name]
 	if w == nil {
-		return Request{}, &Problem{
-			Webhook: d.Webhook, Topic: d.Topic,
-			Summary: "Unknown webhook", Detail: "The configuration has no such webhook any more.",
+		p := &Problem{Summary: "Unknown webhook", Detail: "The configuration has no such webhook any more."}
+		return nil, p.of(name, ds)
+	}
+	for _, d := range ds[1:] {
+		if w.batch == nil || d.Webhook != name {
+			p := &Problem{Summary: "Not a batch", Detail: "The deliveries can't share a request.", Where: where(w.at)}
+			return nil, p.of(name, ds)
 		}
 	}
-	s := t.scope(d.Row)
-	defer t.release(s)
-	s.event.topic, s.event.data = d.Topic, d.data
-	request, p := s.render(w)
-	if p != nil {
-		p.Webhook, p.Topic = w.name, d.Topic
+	return w, nil
+}
+
+// of says whose problem it is.
+func (p *Problem) of(webhook string, ds []*Delivery) *Problem {
+	if p == nil {
+		return nil
 	}
-	return request, p
+	p.Webhook, p.Topic = webhook, ds[0].Topic
+	for _, d := range ds {
+		if d.Topic != p.Topic {
+			p.Topic = "" // there are several
+		}
+	}
+	return p
+}
+
+// take makes the deliveries what the scope's expressions see.
+func (s *scope) take(w *webhook, ds []*Delivery) {
+	if w.batch == nil {
+		s.show(ds[0].Row, ds[0].Topic, ds[0].data)
+		return
+	}
+	s.events = make(batch, len(ds))
+	for i, d := range ds {
+		s.events[i] = event{row: d.Row, topic: d.Topic, data: d.data}
+	}
 }
 
 func (s *scope) render(w *webhook) (r Request, p *Problem) {
 	r = Request{Method: w.method, Header: make(http.Header, len(w.headers)+1)}
+	ready, p := s.holds(w.waitFor)
+	if p != nil {
+		return r, p
+	}
+	if !ready {
+		return r, &Problem{
+			Summary: "Waiting", Detail: "The webhook's wait_for is not true yet.",
+			Where: where(w.waitFor.expr.Range()), Waiting: true,
+		}
+	}
 	if r.URL, p = s.url(&w.url); p != nil {
 		return r, p
 	}
-	if p = s.header(r.Header, w.headers); p != nil {
+	bodiless := w.method == http.MethodGet || w.method == http.MethodHead || w.method == http.MethodDelete
+	if r.URL, p = s.query(r.URL, w, bodiless); p != nil {
 		return r, p
 	}
-	switch w.method {
-	case http.MethodGet, http.MethodHead, http.MethodDelete:
-		r.URL, p = s.query(r.URL, w)
+	if p = s.header(r.Header, w.headers); p != nil || bodiless {
 		return r, p
 	}
 	if r.Body, p = s.body(w); p != nil {
 		return r, p
 	}
 	if r.Header["Content-Type"] == nil {
-		r.Header.Set("Content-Type", "application/json")
+		r.Header["Content-Type"] = w.contentType()
 	}
 	return r, nil
 }
 
+func (w *webhook) contentType() []string {
+	if w.form != nil {
+		return []string{"application/x-www-form-urlencoded"}
+	}
+	return []string{"application/json"}
+}
+
 // header evaluates the headers. One that is null is left out.
-func (s *scope) header(header http.Header, params []param) *Problem {
-	for _, h := range params {
+func (s *scope) header(made http.Header, headers []header) *Problem {
+	for _, h := range headers {
 		value, p := s.value(h.value, cty.String, "A header must be a string, a number or a bool.")
 		if p != nil {
 			return p
@@ -98,7 +172,7 @@ func (s *scope) header(header http.Header, params []param) *Problem {
 				Where:   where(h.value.Range()),
 			}
 		}
-		header[h.name] = []string{text}
+		made[h.name] = []string{text}
 	}
 	return nil
 }

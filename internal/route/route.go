@@ -25,6 +25,8 @@ type Table struct {
 	eventTypes map[string][]*topic // by the names of event types, normalized
 	webhooks   map[string]*webhook // the disabled ones too
 	functions  map[string]function.Function
+	locals     int    // how many there are, of all sets
+	lookup     Lookup // nil: nothing is captured
 	scopes     sync.Pool
 }
 
@@ -32,6 +34,7 @@ type Table struct {
 type topic struct {
 	name     string
 	webhooks []*webhook // enabled ones, in file order
+	takers   []*webhook // the disabled ones too
 	rules    []*rule    // those that give it, in file order
 }
 
@@ -42,6 +45,7 @@ type rule struct {
 	when   condition
 	data   jsonExpr // nil: the payload
 	dataAt hcl.Range
+	at     hcl.Range
 }
 
 // Delivery is one event to bring to one webhook under one topic.
@@ -83,11 +87,12 @@ func (t *Table) Route(row *outbox.Row) ([]Delivery, []Problem) {
 	return r.deliveries, r.problems
 }
 
-// byEventType calls yield with the topics that the row's event type gives.
-func (t *Table) byEventType(row *outbox.Row) func(yield func(*topic) bool) {
-	return func(yield func(*topic) bool) {
+// byEventType calls yield with the topics that the row's event type gives, and whether
+// that is under aggregate_type.type.
+func (t *Table) byEventType(row *outbox.Row) func(yield func(topic *topic, qualified bool) bool) {
+	return func(yield func(topic *topic, qualified bool) bool) {
 		for _, topic := range t.eventTypes[cty.NormalizeString(row.Type)] {
-			if !yield(topic) {
+			if !yield(topic, false) {
 				return
 			}
 		}
@@ -98,7 +103,7 @@ func (t *Table) byEventType(row *outbox.Row) func(yield func(*topic) bool) {
 			topics = t.eventTypes[cty.NormalizeString(string(name))]
 		}
 		for _, topic := range topics {
-			if !yield(topic) {
+			if !yield(topic, true) {
 				return
 			}
 		}
@@ -130,7 +135,7 @@ func (r *routing) applyRule(rule *rule) {
 
 // apply asks whether the rule matches the scope's event, and makes its data.
 func (r *rule) apply(s *scope, row *outbox.Row) (data []byte, matches bool, p *Problem) {
-	s.event.topic, s.event.data = "", nil
+	s.show(row, "", nil)
 	matches, p = s.holds(r.when)
 	switch {
 	case p != nil || !matches:
@@ -149,7 +154,7 @@ func (r *rule) apply(s *scope, row *outbox.Row) (data []byte, matches bool, p *P
 func (r *routing) deliver(topic *topic, rule string, data []byte) {
 	r.settled = append(r.settled, topic)
 	s := r.scope
-	s.event.topic, s.event.data = topic.name, data
+	s.show(r.row, topic.name, data)
 	for _, w := range topic.webhooks {
 		holds, p := s.holds(w.when)
 		if p != nil {
@@ -162,10 +167,14 @@ func (r *routing) deliver(topic *topic, rule string, data []byte) {
 		if r.deliveries == nil {
 			r.deliveries = make([]Delivery, 0, len(topic.webhooks))
 		}
-		r.deliveries = append(r.deliveries, Delivery{
-			ID:    DeliveryID(r.row.ID, topic.name, w.name),
-			Topic: topic.name, Webhook: w.name, Rule: rule, Row: r.row, data: data,
-		})
+		r.deliveries = append(r.deliveries, newDelivery(r.row, topic, w, rule, data))
+	}
+}
+
+func newDelivery(row *outbox.Row, topic *topic, w *webhook, rule string, data []byte) Delivery {
+	return Delivery{
+		ID:    DeliveryID(row.ID, topic.name, w.name),
+		Topic: topic.name, Webhook: w.name, Rule: rule, Row: row, data: data,
 	}
 }
 

@@ -1,6 +1,7 @@
 package route
 
 import (
+	"context"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -203,7 +204,7 @@ webhook "b" {
 		deliveries := routed(t, table, row("tagged", tt.payload))
 		equal(t, tt.payload, got(deliveries), tt.want)
 		for i := range deliveries {
-			request, p := table.Render(&deliveries[i])
+			request, p := table.Render(context.Background(), &deliveries[i])
 			if p != nil || string(request.Body) != tt.bodies[i] {
 				t.Errorf("%s: body %s, problem %v; want %s", tt.payload, request.Body, p, tt.bodies[i])
 			}
@@ -226,7 +227,7 @@ webhook "all" {
   envelope = "raw"
 }`)
 	deliveries := routed(t, table, row("tagged", `{}`))
-	request, p := table.Render(&deliveries[1])
+	request, p := table.Render(context.Background(), &deliveries[1])
 	want := `{"keys":["aggregate_id","aggregate_type","committed_at","created_at","headers","id","lsn","payload","type"]}`
 	if p != nil || string(request.Body) != want {
 		t.Errorf("%s, %v", request.Body, p)
@@ -270,7 +271,7 @@ webhook "one" {
 	if len(deliveries) != 1 {
 		t.Fatalf("deliveries: %v", got(deliveries))
 	}
-	first, p := table.Render(&deliveries[0])
+	first, p := table.Render(context.Background(), &deliveries[0])
 	if p != nil {
 		t.Fatal(p)
 	}
@@ -283,7 +284,7 @@ webhook "one" {
 		t.Errorf("found %+v", found)
 	}
 	for range 3 {
-		again, p := restarted.Render(&found)
+		again, p := restarted.Render(context.Background(), &found)
 		if p != nil {
 			t.Fatal(p)
 		}

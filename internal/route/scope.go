@@ -1,6 +1,9 @@
 package route
 
 import (
+	"context"
+	"reflect"
+
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
@@ -9,21 +12,42 @@ import (
 	"github.com/walpost/walpost/outbox"
 )
 
-// scope is what expressions are evaluated in: one event at a time. A scope belongs
-// to one goroutine; the table keeps them for the next event.
+// scope is what expressions are evaluated in: one event, or one batch, at a time. A
+// scope belongs to one goroutine; the table keeps them for the next event.
 type scope struct {
-	event    event
-	ctx      *hcl.EvalContext // holds &event
-	panicked bool             // something may be left in it
+	table *Table
+	ctx   *hcl.EvalContext // holds the scope itself
+
+	event  event
+	events batch           // of a batch; nil: there is one event
+	asking context.Context // of what captured() asks for; nil in rules
+	memory memory
+
+	panicked bool // something may be left in it
 }
 
-// scope returns a scope with the row as its event, as rules see it.
+// scopeType carries a *scope through HCL's variables, and scopeName is the one that
+// holds it: no name that an expression can write.
+var scopeType = cty.Capsule("scope", reflect.TypeFor[scope]())
+
+const scopeName = " scope"
+
+// scopeOf returns the scope of a context. Only expressions that Compile has rewritten
+// ask, and only in a scope's context.
+func scopeOf(ctx *hcl.EvalContext) *scope {
+	for parent := ctx.Parent(); parent != nil; parent = ctx.Parent() {
+		ctx = parent
+	}
+	return ctx.Variables[scopeName].EncapsulatedValue().(*scope)
+}
+
+// scope returns a scope with the row as its event, as rules see it. The row may be nil.
 func (t *Table) scope(row *outbox.Row) *scope {
 	s, ok := t.scopes.Get().(*scope)
 	if !ok {
-		s = &scope{}
+		s = &scope{table: t}
 		s.ctx = &hcl.EvalContext{
-			Variables: map[string]cty.Value{"event": cty.CapsuleVal(eventType, &s.event)},
+			Variables: map[string]cty.Value{scopeName: cty.CapsuleVal(scopeType, s)},
 			Functions: t.functions,
 		}
 	}
@@ -36,13 +60,21 @@ func (t *Table) release(s *scope) {
 	if s.panicked {
 		return
 	}
-	s.event = event{}
+	s.event, s.events, s.asking = event{}, nil, nil
+	s.memory.clear()
 	t.scopes.Put(s)
+}
+
+// show makes the event that of a delivery, as webhooks see it.
+func (s *scope) show(row *outbox.Row, topic string, data []byte) {
+	s.event.row, s.event.topic, s.event.data = row, topic, data
+	s.memory.forgetLocals()
 }
 
 // condition is a compiled `when`.
 type condition struct {
-	expr hclsyntax.Expression // nil: always true
+	expr  hclsyntax.Expression // nil: always true
+	reads []reading            // for explanations
 }
 
 // never reports whether the condition is false for every event.
@@ -73,8 +105,8 @@ func (s *scope) holds(c condition) (bool, *Problem) {
 func (s *scope) value(expr hclsyntax.Expression, t cty.Type, sentence string) (value cty.Value, p *Problem) {
 	defer s.recovered(expr.Range(), &p)
 	value, diags := expr.Value(s.ctx)
-	if diags.HasErrors() {
-		return cty.NilVal, problem(diags, expr.Range())
+	if p := s.problem(diags, expr.Range()); p != nil {
+		return cty.NilVal, p
 	}
 	if t == cty.Bool && (value == cty.True || value == cty.False) {
 		return value, nil // quick, as most conditions come here
@@ -99,10 +131,22 @@ func (s *scope) value(expr hclsyntax.Expression, t cty.Type, sentence string) (v
 func (s *scope) json(dst []byte, expr jsonExpr, at hcl.Range) (out []byte, p *Problem) {
 	defer s.recovered(at, &p)
 	out, diags := expr.appendTo(dst, s.ctx)
-	if diags.HasErrors() {
-		return dst, problem(diags, at)
+	if p := s.problem(diags, at); p != nil {
+		return dst, p
 	}
 	return out, nil
+}
+
+// problem returns what an evaluation came to, nil if all is well. What try() has hidden
+// counts too, if it isn't about the values.
+func (s *scope) problem(diags hcl.Diagnostics, at hcl.Range) *Problem {
+	switch {
+	case s.memory.lookup != nil:
+		return lookupProblem(s.memory.lookup, at)
+	case diags.HasErrors():
+		return problem(diags, at)
+	}
+	return nil
 }
 
 // recovered makes a problem of a panic: a value that a library doesn't expect must

@@ -142,31 +142,3 @@ func (s *scope) url(t *urlTemplate) (string, *Problem) {
 	}
 	return "", &Problem{Summary: "Invalid URL", Detail: why, Where: where(t.expr.Range())}
 }
-
-// query appends id, topic and the webhook's parameters to a URL's query. A string goes
-// there as it is, anything else as JSON; null is left out.
-func (s *scope) query(text string, w *webhook) (string, *Problem) {
-	add := func(name, value string) {
-		separator := "?"
-		if strings.Contains(text, "?") {
-			separator = "&"
-		}
-		text += separator + url.QueryEscape(name) + "=" + url.QueryEscape(value)
-	}
-	add("id", s.event.row.ID)
-	add("topic", s.event.topic)
-	for i := range w.params {
-		p := &w.params[i]
-		value, problem := s.json(nil, p.value, p.at)
-		switch {
-		case problem != nil:
-			return "", problem
-		case string(value) == "null":
-		case value[0] == '"':
-			add(p.name.key, unquote(value[1:len(value)-1]))
-		default:
-			add(p.name.key, string(value))
-		}
-	}
-	return text, nil
-}
