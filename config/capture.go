@@ -53,7 +53,6 @@ func (b *block) capture() *Capture {
 // capturedFunction is captured(webhook, key) as far as it is known at load. Package
 // internal/route puts the one that looks into the ledger in its place.
 var capturedFunction = function.New(&function.Spec{
-	Description: "Returns what the capture block of that webhook kept under the key, or null.",
 	Params: []function.Parameter{
 		{Name: "webhook", Type: cty.String},
 		{Name: "key", Type: cty.String, AllowNull: true},

@@ -105,8 +105,6 @@ func (r *reading) scrub(message string) string {
 // envFunction is env(name) and env(name, default).
 func (r *reading) envFunction() function.Function {
 	return function.New(&function.Spec{
-		Description: "Returns the environment variable of that name, as a secret. It is read once, when the configuration is loaded. " +
-			"If it isn't set, the default is returned; without a default that is an error.",
 		Params: []function.Parameter{{Name: "name", Type: cty.String}},
 		VarParam: &function.Parameter{
 			Name: "default", Type: cty.String, AllowUnknown: true,
@@ -130,8 +128,6 @@ func (r *reading) envFunction() function.Function {
 // fileFunction is file(path).
 func (r *reading) fileFunction() function.Function {
 	return function.New(&function.Spec{
-		Description: "Returns the text of a file, as a secret and with its trailing newline if it has one: trimspace(file(\"…\")) drops it. " +
-			"The path is relative to the configuration's folder. It is read once, when the configuration is loaded.",
 		Params: []function.Parameter{{Name: "path", Type: cty.String}},
 		Type:   function.StaticReturnType(cty.String),
 		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
