@@ -14,7 +14,7 @@ import (
 func BenchmarkQueue(b *testing.B) {
 	var ended sync.WaitGroup
 	q := newQueue("hook", &target{webhook: &config.Webhook{Queue: 1000, Concurrency: 32}},
-		func(q *queue, _ *target, d *delivery) { q.finish(d); ended.Done() }, make(chan struct{}, 1))
+		func(q *queue, w work) { q.finish(w.first); ended.Done() }, make(chan struct{}, 1))
 	d := &delivery{Delivery: route.Delivery{Row: &outbox.Row{Payload: []byte(`{}`)}}}
 	now := time.Now()
 	b.ReportAllocs()

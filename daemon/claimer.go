@@ -88,9 +88,9 @@ func (c *claimer) claim(ctx context.Context, p *plan) error {
 	limits := make(map[string]int, len(p.queues))
 	var capacities []ledger.Capacity
 	for name, q := range p.queues {
-		if n, timeout := q.free(); n > 0 {
+		if n, lease := q.free(); n > 0 {
 			limits[name] = n
-			capacities = append(capacities, ledger.Capacity{Webhook: name, Limit: n, Lease: timeout + leaseMargin})
+			capacities = append(capacities, ledger.Capacity{Webhook: name, Limit: n, Lease: lease})
 		}
 	}
 	if len(capacities) == 0 {
@@ -118,7 +118,7 @@ func (c *claimer) push(p *plan, claimed *ledger.Claimed, asked time.Time) {
 	found, ok, problem := p.table.Find(claimed.Event, claimed.Topic, claimed.Webhook)
 	d := &delivery{
 		Delivery: found, table: p.table, attempt: claimed.Attempt, since: asked,
-		fence: claimed.Fence, expires: asked.Add(q.timeout() + leaseMargin),
+		fence: claimed.Fence, expires: asked.Add(q.lease()),
 	}
 	if problem != nil {
 		d.ID, d.Topic, d.Webhook, d.Row = claimed.ID, claimed.Topic, claimed.Webhook, claimed.Event

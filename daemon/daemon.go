@@ -44,10 +44,6 @@ func New(o Options) (*Daemon, error) {
 	if err := o.defaults(); err != nil {
 		return nil, err
 	}
-	first, err := newDraft(o.Config, o.Version, nil)
-	if err != nil {
-		return nil, err
-	}
 	d := &Daemon{
 		options:  o,
 		ready:    make(chan struct{}),
@@ -58,6 +54,10 @@ func New(o Options) (*Daemon, error) {
 	d.intake, d.stopIntake = context.WithCancel(context.Background())
 	d.sending, d.stopSends = context.WithCancel(context.Background())
 	d.working, d.stopWork = context.WithCancel(context.Background())
+	first, err := d.newDraft(o.Config, o.Version, nil)
+	if err != nil {
+		return nil, err
+	}
 	d.adopt(first)
 	d.seen = d.content()
 	return d, nil

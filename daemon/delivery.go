@@ -35,9 +35,9 @@ func (e *event) resolve(n int) {
 // delivery is a route.Delivery in memory. The queue that holds it guards its mutable fields.
 type delivery struct {
 	route.Delivery
-	table   *route.Table
-	attempt int       // number of the next attempt, from 1
-	since   time.Time // when it was received, or claimed
+	table   *route.Table // that made it
+	attempt int          // number of the next attempt, from 1
+	since   time.Time    // when it was received, or claimed
 
 	// event is nil for a delivery claimed from the ledger: its row left the WAL long ago.
 	event *event
@@ -60,6 +60,19 @@ func (d *delivery) size() int64 { return int64(len(d.Row.Payload) + len(d.Row.He
 // unsent: the ledger gives it out again, so it isn't lost, and nobody else can be sending it meanwhile.
 func (d *delivery) expired(now time.Time, timeout time.Duration) bool {
 	return !d.expires.IsZero() && now.Add(timeout).After(d.expires)
+}
+
+// under is the delivery as the table makes it: one that was routed before a reload is made anew, under the rules that are
+// in force now.
+func (d *delivery) under(t *route.Table) (*route.Delivery, *route.Problem) {
+	if d.table == t {
+		return &d.Delivery, nil
+	}
+	found, ok, problem := t.Find(d.Row, d.Topic, d.Webhook)
+	if !ok {
+		return &d.Delivery, nil // rendering says that there is no such webhook
+	}
+	return &found, problem
 }
 
 // recorded reports whether the ledger has the delivery.

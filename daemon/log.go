@@ -19,4 +19,5 @@ const (
 	keyLSN      = "lsn"
 	keyEpoch    = "epoch"
 	keyCount    = "count"
+	keyFailed   = "failed"
 )

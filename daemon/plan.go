@@ -39,8 +39,8 @@ func (e *ConfigError) Error() string { return "configuration: " + e.Diagnostics.
 
 // newDraft compiles the rules and makes an endpoint for each enabled webhook; old endpoints whose settings are the
 // same are kept, with their connections.
-func newDraft(cfg *config.Config, version string, old map[string]*queue) (*draft, error) {
-	table, diagnostics := route.Compile(cfg)
+func (p *pipeline) newDraft(cfg *config.Config, version string, old map[string]*queue) (*draft, error) {
+	table, diagnostics := route.Compile(cfg, route.WithCaptures(p.captured))
 	if diagnostics.HasErrors() {
 		return nil, &ConfigError{Files: cfg.Files, Diagnostics: diagnostics}
 	}
@@ -50,7 +50,7 @@ func newDraft(cfg *config.Config, version string, old map[string]*queue) (*draft
 		if !w.Enabled {
 			continue
 		}
-		t := &target{webhook: w, options: endpointOptions(w, guard, version)}
+		t := &target{webhook: w, table: table, judges: table.Judges(w.Name), options: endpointOptions(w, guard, version)}
 		if q, ok := old[w.Name]; ok && reflect.DeepEqual(q.aimed().options, t.options) {
 			t.endpoint = q.aimed().endpoint
 		} else if endpoint, err := sender.New(t.options); err != nil {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/walpost/walpost/config"
+	"github.com/walpost/walpost/internal/route"
 	"github.com/walpost/walpost/sender"
 )
 
@@ -14,7 +15,7 @@ import (
 // A goroutine exists per running attempt, never per waiting delivery.
 type queue struct {
 	name    string
-	attempt func(*queue, *target, *delivery)
+	attempt func(*queue, work)
 	workers sync.WaitGroup
 	// room is signalled when a full queue may take again, wake when a claim from the ledger would find room.
 	room, wake chan struct{}
@@ -33,11 +34,16 @@ type queue struct {
 	aheadUntil time.Time
 	// backlog says that the ledger has more for this webhook than the last claim took.
 	backlog bool
+	// alarm goes off at alarmAt, when the batch that waits for more members is to go; it is nil until there is one.
+	alarm   *time.Timer
+	alarmAt time.Time
 }
 
 // target is what a reload replaces in a queue: where to send and within which limits.
 type target struct {
 	webhook  *config.Webhook
+	table    *route.Table
+	judges   bool           // answers are judged by expressions of the webhook
 	options  sender.Options // that the endpoint was made with
 	endpoint *sender.Endpoint
 }
@@ -64,7 +70,7 @@ const (
 	refusedStopped
 )
 
-func newQueue(name string, t *target, attempt func(*queue, *target, *delivery), wake chan struct{}) *queue {
+func newQueue(name string, t *target, attempt func(*queue, work), wake chan struct{}) *queue {
 	return &queue{
 		name: name, attempt: attempt, target: t, wake: wake,
 		room:       make(chan struct{}, 1),
@@ -82,8 +88,7 @@ func (q *queue) push(d *delivery, now time.Time, pressed bool) admission {
 	case q.gate == gateStopped:
 		return refusedStopped
 	}
-	n := q.waiting.len()
-	if n >= q.target.webhook.Queue || n > 0 && (pressed || q.bytes+d.size() > maxQueueBytes) {
+	if !q.fits(d, pressed) && !(q.hurry() && q.fits(d, pressed)) {
 		return refusedFull
 	}
 	q.waiting.push(d)
@@ -93,46 +98,68 @@ func (q *queue) push(d *delivery, now time.Time, pressed bool) admission {
 	return admitted
 }
 
+// fits reports whether there is room for the delivery. The caller holds mu.
+func (q *queue) fits(d *delivery, pressed bool) bool {
+	n := q.waiting.len()
+	return n < q.target.webhook.Queue && (n == 0 || !pressed && q.bytes+d.size() <= maxQueueBytes)
+}
+
 // start gives the waiting deliveries workers, as far as the concurrency allows. The caller holds mu.
 func (q *queue) start() {
-	for q.gate == gateOpen && q.running < q.target.webhook.Concurrency && q.waiting.len() > 0 {
-		t, d := q.take()
-		q.running++
-		q.workers.Go(func() { q.run(t, d) })
+	for q.gate == gateOpen && q.running < q.target.webhook.Concurrency && q.due() {
+		q.launch()
+	}
+	q.await()
+}
+
+// launch starts a worker. The caller holds mu and knows that a delivery waits.
+func (q *queue) launch() {
+	w := q.take()
+	q.running++
+	q.workers.Go(func() { q.run(w) })
+}
+
+// run attempts deliveries, or batches of them, one after the other until none is due.
+func (q *queue) run(w work) {
+	for w.first != nil {
+		q.attempt(q, w)
+		w = q.next()
 	}
 }
 
-// run attempts deliveries one after the other until none waits.
-func (q *queue) run(t *target, d *delivery) {
-	for d != nil {
-		q.attempt(q, t, d)
-		t, d = q.next()
-	}
-}
-
-// next takes a worker's next delivery; nil ends the worker.
-func (q *queue) next() (*target, *delivery) {
+// next takes a worker's next work; none ends the worker.
+func (q *queue) next() work {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.gate != gateOpen || q.waiting.len() == 0 || q.running > q.target.webhook.Concurrency {
-		q.running--
-		if q.backlog && q.waiting.len() == 0 {
-			signal(q.wake)
-		}
-		return nil, nil
+	if q.gate == gateOpen && q.running <= q.target.webhook.Concurrency && q.due() {
+		return q.take()
 	}
-	return q.take()
+	q.running--
+	if q.backlog && q.waiting.len() < q.batchSize() {
+		signal(q.wake)
+	}
+	q.await()
+	return work{}
 }
 
-// take moves the front from waiting to running. The caller holds mu and knows that one waits.
-func (q *queue) take() (*target, *delivery) {
+// take moves the front, or a batch from the front on, from waiting to running. The caller holds mu and knows that
+// one waits.
+func (q *queue) take() work {
+	w := work{target: q.target, first: q.takeFront()}
+	if q.target.webhook.Batch != nil {
+		w.batch = q.takeBatch(w.first)
+	}
+	signal(q.room)
+	return w
+}
+
+func (q *queue) takeFront() *delivery {
 	d := q.waiting.pop()
 	q.bytes -= d.size()
 	if !d.recorded() {
 		q.unrecorded[d] = struct{}{}
 	}
-	signal(q.room)
-	return q.target, d
+	return d
 }
 
 // finish ends the delivery's attempt for the watch on late ones. When the watch has recorded the delivery
@@ -176,6 +203,7 @@ func (q *queue) shut(g gate) []*delivery {
 	for q.waiting.len() > 0 {
 		waiting = append(waiting, q.drop())
 	}
+	q.await()
 	return waiting
 }
 
@@ -216,8 +244,6 @@ func (q *queue) aimed() *target {
 	return q.target
 }
 
-func (q *queue) timeout() time.Duration { return q.aimed().webhook.Timeout }
-
 // aim replaces the target and gives back the old one.
 func (q *queue) aim(t *target) *target {
 	q.mu.Lock()
@@ -228,16 +254,32 @@ func (q *queue) aim(t *target) *target {
 	return old
 }
 
-// free is how many deliveries a claim from the ledger may bring now: as many as can start at once. How long one
-// attempt may take comes with it.
-func (q *queue) free() (n int, timeout time.Duration) {
+// free is how many deliveries a claim from the ledger may bring now: as many as can start at once. How long it may
+// lease them comes with it.
+func (q *queue) free() (n int, lease time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	w := q.target.webhook
 	if q.gate != gateOpen {
-		return 0, w.Timeout
+		return 0, leaseOf(w)
 	}
-	return max(0, w.Concurrency-q.running-q.waiting.len()), w.Timeout
+	n = w.Concurrency - q.running
+	if w.Batch != nil {
+		n = min(n*q.batchSize(), w.Queue)
+	}
+	return max(0, n-q.waiting.len()), leaseOf(w)
+}
+
+// lease is how long the ledger grants a delivery to the queue.
+func (q *queue) lease() time.Duration { return leaseOf(q.aimed().webhook) }
+
+// leaseOf is the longest that a claimed delivery waits and is attempted, with a margin for the outcome's way to the ledger.
+func leaseOf(w *config.Webhook) time.Duration {
+	lease := w.Timeout + leaseMargin
+	if w.Batch != nil {
+		lease += w.Batch.Wait
+	}
+	return lease
 }
 
 // claimed notes whether the ledger may have more for this webhook.

@@ -41,7 +41,7 @@ func (d *Daemon) reload(ctx context.Context) error {
 	if err := fixed(running.config, cfg); err != nil {
 		return err
 	}
-	next, err := newDraft(cfg, d.options.Version, running.queues)
+	next, err := d.newDraft(cfg, d.options.Version, running.queues)
 	if err != nil {
 		return err
 	}

@@ -9,7 +9,7 @@ import (
 
 const (
 	watchEvery = time.Second
-	// leaseMargin is what a lease grants beyond the attempt's timeout, for the outcome's way to the ledger.
+	// leaseMargin is what a lease grants beyond the attempt's timeout.
 	leaseMargin = 15 * time.Second
 )
 
@@ -35,7 +35,7 @@ func (p *pipeline) recordLate(q *queue, deadline time.Time) {
 	p.returnOwed(ledger.Pending, waiting)
 	for _, d := range running {
 		entry := d.entry(ledger.Pending)
-		entry.Fence, entry.DueIn = d.fence, q.timeout()+leaseMargin
+		entry.Fence, entry.DueIn = d.fence, q.lease()
 		p.counters.parked.Add(1)
 		_ = p.submit(ledger.Owed{Event: d.Row, Deliveries: []ledger.Delivery{entry}, Done: p.resolves(d.event, 1)})
 		close(d.recording)

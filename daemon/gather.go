@@ -1,0 +1,95 @@
+package daemon
+
+import "time"
+
+// work is what a worker takes at a time.
+type work struct {
+	target *target
+	first  *delivery // nil: there is nothing to do
+	// batch is what goes in one request, first among it; nil where the webhook takes each delivery by itself.
+	batch *batch
+}
+
+// batchSize is how many deliveries go into one request at most. The caller holds mu.
+func (q *queue) batchSize() int {
+	w := q.target.webhook
+	if w.Batch == nil {
+		return 1
+	}
+	return min(w.Batch.Max, w.Queue) // more never wait
+}
+
+// due reports whether the deliveries that wait can start: at once if each goes by itself, a batch when it is full or its
+// first member has waited for long enough. The caller holds mu.
+func (q *queue) due() bool {
+	n, batch := q.waiting.len(), q.target.webhook.Batch
+	return n > 0 && (batch == nil || q.batchDue(n, batch.Wait))
+}
+
+func (q *queue) batchDue(waiting int, wait time.Duration) bool {
+	return waiting >= q.batchSize() || time.Since(q.waiting.front().since) >= wait
+}
+
+// await sets the alarm for the batch that waits for more members, if there is one and a worker could take it. A running
+// worker looks by itself when it has ended. The caller holds mu.
+func (q *queue) await() {
+	if q.target.webhook.Batch != nil || q.alarm != nil {
+		q.setAlarm()
+	}
+}
+
+func (q *queue) setAlarm() {
+	w := q.target.webhook
+	if w.Batch == nil || q.gate != gateOpen || q.waiting.len() == 0 || q.running >= w.Concurrency {
+		if q.alarm != nil {
+			q.alarm.Stop()
+		}
+		q.alarmAt = time.Time{}
+		return
+	}
+	at := q.waiting.front().since.Add(w.Batch.Wait)
+	if at.Equal(q.alarmAt) {
+		return
+	}
+	q.alarmAt = at
+	if q.alarm == nil {
+		q.alarm = time.AfterFunc(time.Until(at), q.alarmed)
+	} else {
+		q.alarm.Reset(time.Until(at))
+	}
+}
+
+// alarmed is called when the alarm goes off. What it was set for may be gone: then it is set anew.
+func (q *queue) alarmed() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.alarmAt = time.Time{}
+	q.start()
+}
+
+// hurry starts the batch that waits for more members, because there is no room for more, and reports whether there was
+// one to start. The caller holds mu.
+func (q *queue) hurry() bool {
+	w := q.target.webhook
+	if w.Batch == nil || q.gate != gateOpen || q.waiting.len() == 0 || q.running >= w.Concurrency {
+		return false
+	}
+	q.launch()
+	return true
+}
+
+// takeBatch takes what goes in one request with first. The caller holds mu.
+func (q *queue) takeBatch(first *delivery) *batch {
+	most := q.batchSize()
+	members := append(make([]*delivery, 0, min(most, 1+q.waiting.len())), first)
+	size := first.size()
+	for len(members) < most {
+		d := q.waiting.front()
+		if d == nil || size+d.size() > maxQueueBytes {
+			break
+		}
+		size += d.size()
+		members = append(members, q.takeFront())
+	}
+	return &batch{queue: q, target: q.target, members: members}
+}
