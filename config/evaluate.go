@@ -11,7 +11,7 @@ import (
 )
 
 // evaluate type-checks an expression and returns its value as far as it is known.
-// ok is false if there was a problem, which is then reported.
+// ok is false if there was a problem, which is then reported, here or in a local.
 func (l *loader) evaluate(expr hclsyntax.Expression, s scope) (value cty.Value, ok bool) {
 	in := &inspector{loader: l, scope: s}
 	// The inspector reports for itself, and never returns diagnostics.
@@ -38,7 +38,7 @@ func (l *loader) evaluate(expr hclsyntax.Expression, s scope) (value cty.Value, 
 		}
 		l.add(d)
 	}
-	return value, !diags.HasErrors() && len(in.found) == 0
+	return value, !diags.HasErrors() && len(in.found) == 0 && !in.failed
 }
 
 // mayQuote reports whether HCL's message may have a value in it.
@@ -63,6 +63,7 @@ type inspector struct {
 	secrets bool        // env() or file() is called
 	keyed   bool        // … to make a key of an object
 	endless bool        // evaluation would take too long
+	failed  bool        // it is made of a local that has a problem
 }
 
 // Enter implements hclsyntax.Walker.
@@ -197,6 +198,7 @@ func (in *inspector) local(t hcl.Traversal) {
 		return
 	}
 	found.used = true
+	in.failed = in.failed || found.failed
 	if in.trying == 0 {
 		in.paths = append(in.paths, found.paths...)
 	}

@@ -40,6 +40,8 @@ type local struct {
 	alias payloadPath   // the path from an event that it stands for; nil: none
 	paths []payloadPath // that it is made of
 	used  bool
+	// failed says that its value isn't known because of a problem, which was reported.
+	failed bool
 }
 
 type localState int
@@ -177,10 +179,37 @@ func (l *loader) checkLocal(each *local, in *locals, path []*local) {
 	each.alias = (&inspector{loader: l, scope: s}).aliasOf(each.expr)
 	before := l.paths
 	l.paths = nil
-	if value, ok := l.evaluate(each.expr, s); ok {
+	value, ok := l.evaluate(each.expr, s)
+	if ok && weight(value) > maxLocal {
+		l.fail(each.DeclRange, fmt.Sprintf("Local %q is too large", each.Name), "Its value has more than %s. Locals that repeat each other grow quickly.", formatSize(maxLocal))
+		ok = false
+	}
+	if each.failed = !ok; ok {
 		each.value = value
 	}
 	each.paths, l.paths = l.paths, before
+}
+
+// maxLocal bounds, in bytes, what locals can grow to when each repeats another.
+const maxLocal = 256 << 10
+
+// weight is about how many bytes a value takes, as far as it is known.
+func weight(value cty.Value) int {
+	value, _ = value.Unmark()
+	switch {
+	case !value.IsKnown() || value.IsNull():
+		return 1
+	case value.Type() == cty.String:
+		return len(value.AsString()) + 1
+	case !value.CanIterateElements():
+		return 1
+	}
+	total := 1
+	for it := value.ElementIterator(); it.Next(); {
+		key, element := it.Element()
+		total += weight(key) + weight(element)
+	}
+	return total
 }
 
 // cycle reports locals that are made of each other, and ends them.
@@ -188,7 +217,7 @@ func (l *loader) cycle(first *local, path []*local) {
 	path = path[slices.Index(path, first):]
 	var names strings.Builder
 	for _, each := range path {
-		each.state = localDone
+		each.state, each.failed = localDone, true
 		fmt.Fprintf(&names, "local.%s → ", each.Name)
 	}
 	l.fail(first.DeclRange, "Locals made of each other", "%slocal.%s goes round in a circle. Write one of them without the others.", names.String(), first.Name)

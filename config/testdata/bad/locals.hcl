@@ -73,3 +73,19 @@ webhook "batched" {
   batch {
   }
 }
+
+locals {
+  x0 = "0123456789012345678901234567890123456789"
+  x1 = [for i in range(100) : "${local.x0}${local.x0}${local.x0}${local.x0}"]
+  x2 = [for i in range(100) : local.x1] # want "Local \"x2\" is too large.*256KiB"
+  x3 = [for i in range(100) : local.x2]
+}
+
+webhook "laughs" {
+  locals {
+    base = "https://${split("-", "a")[1]}.example/" # want "Invalid index"
+  }
+  topics = ["*"]
+  url    = local.base
+  body   = local.x3
+}
