@@ -73,7 +73,8 @@ webhook "bench" {
 		return fmt.Errorf("walpost init: %w\n%s", err, out)
 	}
 	fmt.Printf("%d rows of %d B, %d connections, record = %q, Postgres %s\n\n", b.rows, b.payload, b.concurrency, b.record, b.server.Version())
-	fmt.Printf("%-6s %14s %14s %7s %14s %12s\n", "round", "plain client/s", "walpost/s", "ratio", "WAL B/event", "peak RSS MiB")
+	fmt.Printf("%-6s %14s %14s %7s %14s %14s %14s %12s\n",
+		"round", "plain client/s", "walpost/s", "ratio", "plain CPU µs", "walpost CPU µs", "WAL B/event", "peak RSS MiB")
 	var ratios []float64
 	for round := range b.rounds {
 		plain, err := b.plain(ctx)
@@ -84,8 +85,9 @@ webhook "bench" {
 		if err != nil {
 			return err
 		}
-		ratios = append(ratios, d.rate/plain)
-		fmt.Printf("%-6d %14.0f %14.0f %7.2f %14.2f %12.1f\n", round+1, plain, d.rate, d.rate/plain, d.wal, d.rss)
+		ratios = append(ratios, d.rate/plain.rate)
+		fmt.Printf("%-6d %14.0f %14.0f %7.2f %14.1f %14.1f %14.2f %12.1f\n",
+			round+1, plain.rate, d.rate, d.rate/plain.rate, b.perRow(plain.used), b.perRow(d.used), d.wal, d.used.rss)
 	}
 	slices.Sort(ratios)
 	fmt.Printf("median ratio %.2f (%.2f–%.2f)\n\n", ratios[len(ratios)/2], ratios[0], ratios[len(ratios)-1])
@@ -101,24 +103,42 @@ func (b *bench) command(ctx context.Context, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// plain is the plain client's rate.
-func (b *bench) plain(ctx context.Context) (float64, error) {
+// usage is what a process used in its life.
+type usage struct {
+	cpu time.Duration // user and system
+	rss float64       // peak resident memory, MiB
+}
+
+func used(state *os.ProcessState) usage {
+	u := usage{cpu: state.UserTime() + state.SystemTime(), rss: math.NaN()}
+	if r, ok := state.SysUsage().(*syscall.Rusage); ok {
+		u.rss = float64(r.Maxrss) / 1024
+	}
+	return u
+}
+
+// perRow is CPU microseconds per row.
+func (b *bench) perRow(u usage) float64 { return float64(u.cpu.Microseconds()) / float64(b.rows) }
+
+// drained is what one drain showed, in events/s and bytes of WAL per event.
+type drained struct {
+	rate, wal float64
+	used      usage
+}
+
+// plain is the plain client's drain.
+func (b *bench) plain(ctx context.Context) (drained, error) {
 	b.receiver.expect(b.rows, false)
 	self, err := os.Executable()
 	if err != nil {
-		return 0, err
+		return drained{}, err
 	}
 	cmd := exec.CommandContext(ctx, self, clientCommand, b.receiver.url,
 		strconv.Itoa(b.rows), strconv.Itoa(b.payload), strconv.Itoa(b.concurrency))
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return 0, fmt.Errorf("plain client: %w\n%s", err, out)
+		return drained{}, fmt.Errorf("plain client: %w\n%s", err, out)
 	}
-	return b.receiver.rate(), nil
-}
-
-// drained is what one drain of preloaded rows showed.
-type drained struct {
-	rate, wal, rss float64 // events/s, bytes of WAL per event, MiB
+	return drained{rate: b.receiver.rate(), used: used(cmd.ProcessState)}, nil
 }
 
 // drain starts walpost on an outbox that holds rows already, each of a transaction of its own.
@@ -137,12 +157,10 @@ func (b *bench) drain(ctx context.Context, round int) (drained, error) {
 	if err != nil {
 		return drained{}, err
 	}
-	select {
-	case <-b.receiver.done:
-	case <-ctx.Done():
-		return drained{}, ctx.Err()
+	if err := b.receiver.wait(ctx); err != nil {
+		return drained{}, err
 	}
-	rss, err := stop()
+	usage, err := stop()
 	if err != nil {
 		return drained{}, err
 	}
@@ -150,28 +168,24 @@ func (b *bench) drain(ctx context.Context, round int) (drained, error) {
 	if err != nil {
 		return drained{}, err
 	}
-	return drained{rate: b.receiver.rate(), wal: (after - before) / float64(b.rows), rss: rss}, nil
+	return drained{rate: b.receiver.rate(), wal: (after - before) / float64(b.rows), used: usage}, nil
 }
 
-// start runs the daemon. stop ends it as an operator would, and says its peak resident memory in MiB.
-func (b *bench) start(ctx context.Context) (stop func() (float64, error), err error) {
+// start runs the daemon. stop ends it as an operator would, and says what it used.
+func (b *bench) start(ctx context.Context) (stop func() (usage, error), err error) {
 	cmd := b.command(ctx, "run", "--log-level", "warn")
 	cmd.Stderr = os.Stderr
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	return func() (float64, error) {
+	return func() (usage, error) {
 		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
-			return 0, err
+			return usage{}, err
 		}
 		if err := cmd.Wait(); err != nil {
-			return 0, fmt.Errorf("walpost run: %w", err)
+			return usage{}, fmt.Errorf("walpost run: %w", err)
 		}
-		usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage)
-		if !ok {
-			return math.NaN(), nil
-		}
-		return float64(usage.Maxrss) / 1024, nil
+		return used(cmd.ProcessState), nil
 	}, nil
 }
 
@@ -190,15 +204,23 @@ func (b *bench) walPosition(ctx context.Context) (bytes float64, err error) {
 // latency measures from the return of COMMIT to the receipt, at a steady rate.
 func (b *bench) latency(ctx context.Context) error {
 	n := int(b.steady.Seconds()) * b.rate
-	b.receiver.expect(n, true)
+	base := b.rounds * b.rows
+	b.receiver.expect(1, false)
 	stop, err := b.start(ctx)
 	if err != nil {
 		return err
 	}
+	// The first row waits for the program's start.
+	if err := b.insert(ctx, base+n); err != nil {
+		return err
+	}
+	if err := b.receiver.wait(ctx); err != nil {
+		return err
+	}
+	b.receiver.expect(n, true)
 	commits := make(map[string]time.Time, n)
 	ticker := time.NewTicker(time.Second / time.Duration(b.rate))
 	defer ticker.Stop()
-	base := b.rounds * b.rows
 	for i := range n {
 		select {
 		case <-ticker.C:
@@ -210,12 +232,10 @@ func (b *bench) latency(ctx context.Context) error {
 		}
 		commits[eventID(base+i)] = time.Now()
 	}
-	select {
-	case <-b.receiver.done:
-	case <-ctx.Done():
-		return ctx.Err()
+	if err := b.receiver.wait(ctx); err != nil {
+		return err
 	}
-	rss, err := stop()
+	usage, err := stop()
 	if err != nil {
 		return err
 	}
@@ -227,7 +247,7 @@ func (b *bench) latency(ctx context.Context) error {
 	slices.Sort(took)
 	at := func(q float64) time.Duration { return took[int(q*float64(len(took)-1))].Round(10 * time.Microsecond) }
 	fmt.Printf("COMMIT to receipt at %d rows/s for %s: p50 %s, p95 %s, p99 %s, max %s; peak RSS %.1f MiB\n",
-		b.rate, b.steady, at(.5), at(.95), at(.99), at(1), rss)
+		b.rate, b.steady, at(.5), at(.95), at(.99), at(1), usage.rss)
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"io"
 	"net"
 	"net/http"
@@ -36,7 +37,7 @@ func newReceiver() (*receiver, error) {
 
 func (r *receiver) close() { r.server.Close() }
 
-// expect starts a measurement of n arrivals; done is closed with the last one.
+// expect starts a measurement of n arrivals; wait returns with the last one.
 func (r *receiver) expect(n int, keep bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -45,6 +46,16 @@ func (r *receiver) expect(n int, keep bool) {
 	r.done, r.first, r.last, r.arrivals = make(chan struct{}), time.Time{}, time.Time{}, nil
 	if keep {
 		r.arrivals = make(map[string]time.Time, n)
+	}
+}
+
+// wait returns when all that is expected has arrived.
+func (r *receiver) wait(ctx context.Context) error {
+	select {
+	case <-r.done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 
