@@ -63,6 +63,11 @@ func (p *pipeline) newDraft(cfg *config.Config, version string, old map[string]*
 	return d, nil
 }
 
+// EndpointOptions are those with which a daemon of that version sends to the webhook, for who sends to it without one.
+func EndpointOptions(cfg *config.Config, w *config.Webhook, version string) sender.Options {
+	return endpointOptions(w, sender.NewGuard(cfg.Egress.Allow, cfg.Egress.Deny), version)
+}
+
 func endpointOptions(w *config.Webhook, guard *sender.Guard, version string) sender.Options {
 	o := sender.Options{
 		Timeout: w.Timeout, Retry: w.Retry, Success: w.Success, Permanent: w.Permanent,
