@@ -61,7 +61,21 @@ func (s *Salesforce) Lead(externalID string) map[string]any {
 	return s.leads[externalID]
 }
 
-// Token returns the newest good token; "" if there is none.
+// Audience sets the login host that assertions must name, for an app that learns it from the mock's address.
+func (s *Salesforce) Audience(host string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.app.Audience = host
+}
+
+// Tokens is how many tokens were given out.
+func (s *Salesforce) Tokens() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.tokens)
+}
+
+// Token returns a good token; "" if there is none.
 func (s *Salesforce) Token() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -76,7 +90,7 @@ func (s *Salesforce) Token() string {
 func (s *Salesforce) authorize(r *Request) *Refusal {
 	if strings.HasPrefix(r.Operation.ID, "token.") {
 		r.Operation = s.tokenOperation(r)
-		return nil
+		return s.credentialsPlace(r)
 	}
 	token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	good, known := s.tokens[token]
@@ -95,6 +109,14 @@ func (s *Salesforce) tokenOperation(r *Request) *Operation {
 		return s.spec.Operation("token.jwt_bearer")
 	}
 	return s.spec.Operation("token.client_credentials")
+}
+
+// credentialsPlace refuses client credentials in the header, where x/oauth2 tries them first: operations.json has them in the form.
+func (s *Salesforce) credentialsPlace(r *Request) *Refusal {
+	if strings.HasPrefix(r.Header.Get("Authorization"), "Basic ") {
+		return &Refusal{Status: http.StatusBadRequest, Reason: "invalid_client: client_id is missing in the form", foreseen: true}
+	}
+	return nil
 }
 
 func (s *Salesforce) serve(r *Request) Answer {

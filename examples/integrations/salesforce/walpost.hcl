@@ -1,0 +1,154 @@
+# New leads of the application become leads in Salesforce, and stay up to date.
+
+database {
+  url = env("DATABASE_URL")
+}
+
+locals {
+  # Your My Domain, such as https://acme.my.salesforce.com
+  salesforce = env("SALESFORCE_URL")
+
+  # Custom properties of a contact, and the fields of Lead that they go into.
+  fields = {
+    plan  = "Gist_Plan__c"
+    seats = "Gist_Seats__c"
+  }
+}
+
+webhook "salesforce_leads" {
+  name   = "Salesforce leads"
+  topics = ["lead.created", "lead.email_submitted"]
+
+  locals {
+    contact = event.data.contact
+    words   = split(" ", trimspace(coalesce(local.contact.name, local.contact.full_name, local.contact.email, "Unknown")))
+    company = try(local.contact.custom_properties.company, null)
+  }
+
+  # An upsert by the external id field: whatever is sent twice is one lead.
+  method = "PATCH"
+  url    = "${local.salesforce}/services/data/v62.0/sobjects/Lead/Gist_Id__c/${urlencode(local.contact.id)}"
+
+  auth "oauth2" {
+    token_url     = "${local.salesforce}/services/oauth2/token"
+    client_id     = env("SALESFORCE_CONSUMER_KEY")
+    client_secret = env("SALESFORCE_CONSUMER_SECRET")
+  }
+
+  # What the event doesn't have is left out, not cleared: null would empty the field.
+  body = { for name, value in merge({
+    LastName   = substr(local.words[length(local.words) - 1], 0, 80)
+    FirstName  = length(local.words) > 1 ? substr(join(" ", slice(local.words, 0, length(local.words) - 1)), 0, 40) : null
+    Company    = substr(coalesce(local.company, "[not provided]"), 0, 255)
+    Email      = coalesce(event.data.email, local.contact.email)
+    Phone      = tostring(local.contact.phone)
+    LeadSource = coalesce(event.data.source, local.contact.source, "Gist")
+    }, {
+    for property, field in local.fields : field => try(local.contact.custom_properties[property], null)
+  }) : name => value if value != null }
+
+  success = [200, 201, 204]
+
+  # 300: several leads have this external id. 404: there is no such field or object.
+  permanent = [300, 404, 405, 415]
+
+  # A 400 is final, except that another process had the record locked for the moment.
+  permanent_when = response.status == 400 && try(response.json[0].errorCode, "") != "UNABLE_TO_LOCK_ROW"
+
+  # A 403 is tried again: REQUEST_LIMIT_EXCEEDED holds until calls of the last 24 hours are forgotten.
+  retry = ["5m", "1h", "3h", "8h", "16h"]
+}
+
+test "a lead is created" {
+  event {
+    aggregate_type = "contact"
+    aggregate_id   = "146179"
+    type           = "lead.created"
+    payload = {
+      contact = {
+        id = 146179, type = "lead", name = "Ada King Lovelace", email = "ada@example.com", source = "Pricing page"
+        custom_properties = { company = "Analytical Engines", plan = "pro" }
+      }
+    }
+  }
+  response {
+    status = 201
+    json   = { id = "00Q5e00000AAAAA", success = true, errors = [], created = true }
+  }
+  expect "salesforce_leads" {
+    topic  = "lead.created"
+    method = "PATCH"
+    url    = "${local.salesforce}/services/data/v62.0/sobjects/Lead/Gist_Id__c/146179"
+    body = {
+      LastName   = "Lovelace", FirstName = "Ada King", Company = "Analytical Engines", Email = "ada@example.com"
+      LeadSource = "Pricing page", Gist_Plan__c = "pro"
+    }
+    verdict = "delivered"
+  }
+}
+
+test "what Salesforce requires is always there" {
+  event {
+    aggregate_type = "contact"
+    type           = "lead.created"
+    payload        = { contact = { id = 7, type = "lead", name = null, email = null } }
+  }
+  expect "salesforce_leads" {
+    body = { LastName = "Unknown", Company = "[not provided]", LeadSource = "Gist" }
+  }
+}
+
+test "the daily limit is waited for" {
+  event {
+    aggregate_type = "contact"
+    type           = "lead.created"
+    payload        = { contact = { id = 7, type = "lead", name = "Ada" } }
+  }
+  response {
+    status = 403
+    json   = [{ message = "TotalRequests Limit exceeded.", errorCode = "REQUEST_LIMIT_EXCEEDED" }]
+  }
+  expect "salesforce_leads" {
+    verdict = "retry"
+  }
+}
+
+test "a record that is locked for the moment is tried again" {
+  event {
+    aggregate_type = "contact"
+    type           = "lead.created"
+    payload        = { contact = { id = 7, type = "lead", name = "Ada" } }
+  }
+  response {
+    status = 400
+    json   = [{ message = "unable to obtain exclusive access to this record", errorCode = "UNABLE_TO_LOCK_ROW" }]
+  }
+  expect "salesforce_leads" {
+    verdict = "retry"
+  }
+}
+
+test "a field that Salesforce doesn't take is final" {
+  event {
+    aggregate_type = "contact"
+    type           = "lead.email_submitted"
+    payload        = { contact = { id = 7, type = "lead" }, email = "ada@example.com" }
+  }
+  response {
+    status = 400
+    json   = [{ message = "No such column 'Gist_Plan__c' on sobject of type Lead", errorCode = "INVALID_FIELD" }]
+  }
+  expect "salesforce_leads" {
+    body    = { LastName = "Unknown", Company = "[not provided]", Email = "ada@example.com", LeadSource = "Gist" }
+    verdict = "rejected"
+  }
+}
+
+test "users are no leads" {
+  event {
+    aggregate_type = "contact"
+    type           = "user.created"
+    payload        = { contact = { id = 8, type = "user", name = "Grace" } }
+  }
+  expect_none = ["salesforce_leads"]
+}
