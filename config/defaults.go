@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -127,7 +128,26 @@ func (b *block) mergedHeaders(base []Param) []Param {
 	for _, param := range base {
 		if !slices.ContainsFunc(own, func(p Param) bool { return strings.EqualFold(p.Name, param.Name) }) {
 			merged = append(merged, param)
+			b.checkInherited(param)
 		}
 	}
 	return append(merged, own...)
+}
+
+// checkInherited checks a header of `defaults` as if it were written here: in a batch there
+// is no `event`, and a local may be another one.
+func (b *block) checkInherited(param Param) {
+	expr, ok := param.Value.(hclsyntax.Expression)
+	if !ok || b.within.locals == nil {
+		return
+	}
+	before := b.diags
+	b.diags = nil
+	b.checkParam(expr, "headers", b.within.request)
+	found := b.diags
+	b.diags = before
+	if found.HasErrors() {
+		b.fail(b.src.DefRange(), fmt.Sprintf("Header %s of defaults can't be made here", param.Name),
+			"%s Write the header here, or leave it out with: headers = { %s = null }", found[0].Detail, param.Name)
+	}
 }

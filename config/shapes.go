@@ -137,7 +137,7 @@ var shapes = map[string]shape{
 		several: true, free: true,
 	},
 	"defaults": {
-		doc:       "What holds for every webhook that doesn't say otherwise. `headers` of both are sent; the webhook's win.",
+		doc:       "What holds for every webhook that doesn't say otherwise. `headers` of both are sent, as if they were written in the webhook; its own win.",
 		arguments: sharedArguments,
 	},
 	"topic": {

@@ -82,7 +82,7 @@ var oauth2Shape = shape{
 	label: ofKind, doc: "Tokens for client credentials (RFC 6749, section 4.4). They are kept until shortly before they expire, and renewed when an answer is 401.",
 	arguments: []argument{
 		tokenURL,
-		{name: "client_id", is: isAString, example: `env("CRM_CLIENT_ID")`, required: true, secret: true, doc: "Who asks."},
+		{name: "client_id", is: isAString, example: `env("CRM_CLIENT_ID")`, required: true, secret: true, doc: "Who asks for tokens."},
 		{name: "client_secret", is: isAString, example: `env("CRM_CLIENT_SECRET")`, required: true, secret: true, doc: "Its secret."},
 		tokenScopes, tokenParams,
 	},
