@@ -45,7 +45,7 @@ func (e *eventsExpr) Value(ctx *hcl.EvalContext) (cty.Value, hcl.Diagnostics) {
 			elements[i] = cty.CapsuleVal(eventType, &s.events[i])
 			continue
 		}
-		value, err := s.events[i].value()
+		value, err := s.events[i].value(s)
 		if err != nil {
 			return cty.DynamicVal, hcl.Diagnostics{failure("Unreadable JSON", "An event can't be used as a whole: "+err.Error()+".", e.Range())}
 		}

@@ -23,7 +23,12 @@ type boundedExpr struct {
 // Value implements hcl.Expression.
 func (e *boundedExpr) Value(ctx *hcl.EvalContext) (cty.Value, hcl.Diagnostics) {
 	value, diags := e.Expression.Value(ctx)
-	if diags.HasErrors() || bounded(value, e.strings) {
+	switch {
+	case diags.HasErrors():
+		return value, diags
+	case !scopeOf(ctx).afford(value):
+		return cty.DynamicVal, append(diags, exhausted(e.Range())...)
+	case bounded(value, e.strings):
 		return value, diags
 	}
 	return cty.DynamicVal, append(diags, failure("Number out of range",

@@ -120,6 +120,8 @@ func (j *jsonCaptured) appendTo(dst []byte, ctx *hcl.EvalContext) ([]byte, hcl.D
 		return dst, diags
 	case found == nil || found.text == nil:
 		return append(dst, "null"...), nil
+	case !scopeOf(ctx).spend(len(found.text), costOfWriting):
+		return dst, exhausted(j.expr.Range())
 	}
 	return append(dst, found.text...), nil
 }

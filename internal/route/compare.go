@@ -52,6 +52,9 @@ func (e *compareExpr) Value(ctx *hcl.EvalContext) (cty.Value, hcl.Diagnostics) {
 	case !event.has(e.path.field):
 		return e.BinaryOpExpr.Value(ctx) // which fails
 	}
+	if e.path.field.isJSON() && !scopeOf(ctx).spend(len(event.json(e.path.field)), costOfReading) {
+		return cty.DynamicVal, exhausted(e.Range())
+	}
 	return cty.BoolVal(e.equal(event) != e.negate), nil
 }
 

@@ -120,14 +120,14 @@ func (e *event) raw(path eventPath) (text []byte, found bool) {
 // null is the value of a path that leads nowhere.
 var null = cty.NullVal(cty.DynamicPseudoType)
 
-// value returns the whole event as an object.
-func (e *event) value() (cty.Value, error) {
+// value returns the whole event as an object, at the scope's expense.
+func (e *event) value(s *scope) (cty.Value, error) {
 	attributes := make(map[string]cty.Value, len(fields))
 	for name, f := range fields {
 		if e.topic == "" && (f == fieldTopic || f == fieldData) {
 			continue // a rule's event has neither yet
 		}
-		value, _, err := e.at(eventPath{field: f})
+		value, _, err := e.at(s, eventPath{field: f})
 		if err != nil {
 			return cty.NilVal, err
 		}
@@ -136,18 +136,22 @@ func (e *event) value() (cty.Value, error) {
 	return cty.ObjectVal(attributes), nil
 }
 
-// at returns the value at the path, null and false if there is nothing.
-func (e *event) at(path eventPath) (value cty.Value, found bool, err error) {
+// at returns the value at the path, at the scope's expense; null and false if there is
+// nothing.
+func (e *event) at(s *scope, path eventPath) (value cty.Value, found bool, err error) {
 	switch {
 	case path.field.isJSON():
 		text, found := e.raw(path)
+		if !s.spend(len(e.json(path.field)), costOfReading) || !s.spend(len(text), costOfDecoding) {
+			return null, false, errWork
+		}
 		if !found || string(text) == "null" {
 			return null, found, nil
 		}
 		value, err = decodeJSON(text)
 		return value, true, err
 	case path.field == fieldAll:
-		value, err = e.value()
+		value, err = e.value(s)
 		return value, true, err
 	case path.field == fieldNone || len(path.steps) > 0:
 		return null, false, nil // a string has no members

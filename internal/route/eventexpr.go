@@ -67,7 +67,7 @@ func (e *eventExpr) Value(ctx *hcl.EvalContext) (cty.Value, hcl.Diagnostics) {
 	}
 	value, found, err := null, false, error(nil)
 	if event != nil {
-		value, found, err = event.at(e.path)
+		value, found, err = event.at(scopeOf(ctx), e.path)
 	}
 	switch {
 	case err != nil:

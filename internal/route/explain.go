@@ -109,6 +109,7 @@ func (t *Table) Explain(row *outbox.Row) Explanation {
 	s := t.scope(row)
 	defer t.release(s)
 	x := explaining{scope: s, row: row, settled: map[*topic]bool{}}
+	x.Rules, x.Topics = []ExplainedRule{}, []ExplainedTopic{} // never null in JSON
 	for _, r := range t.rules {
 		x.rule(r)
 	}
@@ -155,14 +156,14 @@ func (x *explaining) rule(r *rule) {
 	case Failed:
 		if !x.settled[r.topic] {
 			x.settled[r.topic] = true
-			x.Topics = append(x.Topics, ExplainedTopic{Name: r.topic.name, Rule: r.name})
+			x.Topics = append(x.Topics, ExplainedTopic{Name: r.topic.name, Rule: r.name, Webhooks: []ExplainedWebhook{}})
 		}
 	}
 }
 
 func (x *explaining) topic(t *topic, explained ExplainedTopic, data []byte) {
 	x.settled[t] = true
-	explained.Name, explained.Data = t.name, data
+	explained.Name, explained.Data, explained.Webhooks = t.name, data, []ExplainedWebhook{}
 	x.scope.show(x.row, t.name, data)
 	for _, w := range t.takers {
 		explained.Webhooks = append(explained.Webhooks, x.webhook(w, t, explained.Rule, data))

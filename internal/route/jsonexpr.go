@@ -11,8 +11,8 @@ import (
 // little and keeps the digits and the order of its keys.
 //
 // The keys of an object that is written in HCL keep their order there; those of
-// objects that functions or `for` make are sorted. Either way the same event gives
-// the same bytes.
+// objects that functions or a `for` with keys make are sorted. Either way the same event
+// gives the same bytes.
 type jsonExpr interface {
 	// appendTo appends the JSON text to dst.
 	appendTo(dst []byte, ctx *hcl.EvalContext) ([]byte, hcl.Diagnostics)
@@ -29,13 +29,19 @@ func compileJSON(expr hclsyntax.Expression) jsonExpr {
 		if e.path.field != fieldAll && !e.strict {
 			return &jsonPath{expr: e}
 		}
+	case *weighedExpr:
+		return compileJSON(e.Expression)
 	case *localExpr:
 		switch e.local.expr.(type) {
-		case *hclsyntax.TupleConsExpr, *hclsyntax.ObjectConsExpr, *capturedExpr:
+		case *hclsyntax.TupleConsExpr, *hclsyntax.ObjectConsExpr, *hclsyntax.ForExpr, *capturedExpr:
 			return &jsonLocal{expr: e}
 		}
 	case *capturedExpr:
 		return &jsonCaptured{expr: e}
+	case *hclsyntax.ForExpr:
+		if e.KeyExpr == nil {
+			return compileFor(e)
+		}
 	case *hclsyntax.TupleConsExpr:
 		return compileTuple(e)
 	case *hclsyntax.ObjectConsExpr:
@@ -66,7 +72,12 @@ func (p *jsonPath) appendTo(dst []byte, ctx *hcl.EvalContext) ([]byte, hcl.Diagn
 	case !event.has(path.field):
 		return dst, hcl.Diagnostics{p.expr.noEvent()}
 	case path.field.isJSON():
-		if text, found := event.raw(path); found {
+		text, found := event.raw(path)
+		s := scopeOf(ctx)
+		if !s.spend(len(event.json(path.field)), costOfReading) || !s.spend(len(text), costOfWriting) {
+			return dst, exhausted(p.expr.Range())
+		}
+		if found {
 			return append(dst, text...), nil
 		}
 	case path.field != fieldNone && len(path.steps) == 0:
@@ -151,6 +162,9 @@ func (v *jsonValue) appendTo(dst []byte, ctx *hcl.EvalContext) ([]byte, hcl.Diag
 	value, diags := v.expr.Value(ctx)
 	if diags.HasErrors() {
 		return dst, diags
+	}
+	if !scopeOf(ctx).afford(value) {
+		return dst, exhausted(v.expr.Range())
 	}
 	dst, err := appendJSON(dst, value)
 	if err != nil {

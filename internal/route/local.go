@@ -197,5 +197,8 @@ func (j *jsonLocal) appendTo(dst []byte, ctx *hcl.EvalContext) ([]byte, hcl.Diag
 		}
 		m.text = text
 	}
+	if !s.spend(len(m.text), costOfWriting) {
+		return dst, exhausted(j.expr.Range())
+	}
 	return append(dst, m.text...), nil
 }

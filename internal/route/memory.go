@@ -8,6 +8,7 @@ import (
 // memory is what a scope need not evaluate twice.
 type memory struct {
 	locals []localMemory // by slot; nil: none was asked for
+	dirty  bool          // something is known of one
 	// captured has what captured() found; lookup is why it found nothing, which no
 	// try() may hide.
 	captured map[captureKey]*capturedValue
@@ -28,10 +29,20 @@ func (m *memory) local(count, slot int) *localMemory {
 	if m.locals == nil {
 		m.locals = make([]localMemory, count)
 	}
+	m.dirty = true
 	return &m.locals[slot]
 }
 
 // forgetLocals is for when the event changes.
-func (m *memory) forgetLocals() { m.locals = nil }
+func (m *memory) forgetLocals() {
+	if m.dirty {
+		clear(m.locals)
+		m.dirty = false
+	}
+}
 
-func (m *memory) clear() { *m = memory{} }
+// clear forgets all.
+func (m *memory) clear() {
+	m.forgetLocals()
+	m.captured, m.lookup, m.events = nil, nil, cty.NilVal
+}

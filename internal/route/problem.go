@@ -84,7 +84,7 @@ func detail(d *hcl.Diagnostic) string {
 		return d.Detail
 	}
 	text := safeDetail(d)
-	if path, ok := d.Expression.(*eventExpr); ok {
+	if path, ok := bare(d.Expression).(*eventExpr); ok {
 		text += " It is " + path.source() + "."
 	}
 	return text

@@ -186,7 +186,7 @@ func TestLikePlainHCL(t *testing.T) {
 		r := rewriter{functions: f}
 		rewritten := r.rewrite(expr, place{})
 		ours, ourDiags := rewritten.Value(s.ctx)
-		whole, err := s.event.value()
+		whole, err := s.event.value(s)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -229,7 +229,7 @@ func TestAbsentIsNull(t *testing.T) {
 		}
 		with := table.scope(propertyRow(payload))
 		defer table.release(with)
-		whole, err := with.event.value()
+		whole, err := with.event.value(with)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -296,7 +296,7 @@ func TestIndexedLikePlainHCL(t *testing.T) {
 
 		s := table.scope(event)
 		defer table.release(s)
-		whole, err := s.event.value()
+		whole, err := s.event.value(s)
 		if err != nil {
 			t.Fatal(err)
 		}

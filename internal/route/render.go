@@ -114,6 +114,7 @@ func (s *scope) take(w *webhook, ds []*Delivery) {
 	for i, d := range ds {
 		s.events[i] = event{row: d.Row, topic: d.Topic, data: d.data}
 	}
+	s.allow()
 }
 
 func (s *scope) render(w *webhook) (r Request, p *Problem) {

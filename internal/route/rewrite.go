@@ -104,8 +104,8 @@ func (r *rewriter) rewrite(expr hclsyntax.Expression, at place) hclsyntax.Expres
 	case *hclsyntax.ConditionalExpr:
 		c := *e
 		c.Condition = r.rewrite(e.Condition, at)
-		c.TrueResult = r.rewrite(e.TrueResult, at)
-		c.FalseResult = r.rewrite(e.FalseResult, at)
+		c.TrueResult = weighed(r.rewrite(e.TrueResult, at))
+		c.FalseResult = weighed(r.rewrite(e.FalseResult, at))
 		return &c
 	case *hclsyntax.TupleConsExpr:
 		c := *e
@@ -129,181 +129,6 @@ func (r *rewriter) rewriteAll(exprs []hclsyntax.Expression, at place) []hclsynta
 	return out
 }
 
-// fold returns the expression's value if it is the same for every event. Every
-// function of a configuration gives the same result for the same arguments, but for
-// captured(), of which nothing is known yet. An error is not folded: it is a run-time
-// error of the events that reach it.
-func (r *rewriter) fold(expr hclsyntax.Expression) (cty.Value, bool) {
-	ctx := &hcl.EvalContext{Functions: r.functions}
-	if variables := expr.Variables(); len(variables) > 0 {
-		constants := map[string]cty.Value{}
-		for _, t := range variables {
-			if t.RootName() != rootLocal || len(t) == 1 {
-				return cty.NilVal, false
-			}
-			name, _ := stepName(t[1])
-			l := r.local(name)
-			if l == nil {
-				return cty.NilVal, false
-			}
-			value, ok := l.constant()
-			if !ok {
-				return cty.NilVal, false
-			}
-			constants[name] = value
-		}
-		ctx.Variables = map[string]cty.Value{rootLocal: cty.ObjectVal(constants)}
-	}
-	value, diags := expr.Value(ctx)
-	if diags.HasErrors() || !value.IsWhollyKnown() {
-		return cty.NilVal, false
-	}
-	value, _ = value.UnmarkDeep()
-	return value, true
-}
-
-// expression rewrites an expression of a configuration. Those are native HCL
-// (package config says so); of others only a constant can be made.
-func (r *rewriter) expression(expr hcl.Expression) hclsyntax.Expression {
-	r.secret = r.secret || r.readsSecret(expr)
-	if native, ok := expr.(hclsyntax.Expression); ok {
-		return r.rewrite(native, place{})
-	}
-	value, _ := expr.Value(&hcl.EvalContext{Functions: r.functions})
-	value, _ = value.UnmarkDeep()
-	return &hclsyntax.LiteralValueExpr{Val: value, SrcRange: expr.Range()}
-}
-
-// readsSecret reports whether the expression itself, or a local in it, calls env() or
-// file().
-func (r *rewriter) readsSecret(expr hcl.Expression) bool {
-	native, ok := expr.(hclsyntax.Expression)
-	if !ok {
-		return false
-	}
-	secret := false
-	// The visitor never returns diagnostics.
-	_ = hclsyntax.VisitAll(native, func(node hclsyntax.Node) hcl.Diagnostics {
-		if call, ok := node.(*hclsyntax.FunctionCallExpr); ok && (call.Name == "env" || call.Name == "file") {
-			secret = true
-		}
-		return nil
-	})
-	for _, t := range native.Variables() {
-		if t.RootName() != rootLocal || len(t) < 2 {
-			continue
-		}
-		name, _ := stepName(t[1])
-		if l := r.local(name); l != nil && l.secret {
-			secret = true
-		}
-	}
-	return secret
-}
-
-// rewriteAccess rewrites what reaches into a value.
-func (r *rewriter) rewriteAccess(expr hclsyntax.Expression, at place) hclsyntax.Expression {
-	switch e := expr.(type) {
-	case *hclsyntax.ScopeTraversalExpr:
-		return r.rewriteTraversal(e, at)
-	case *hclsyntax.RelativeTraversalExpr:
-		if item, ok := e.Source.(*hclsyntax.AnonSymbolExpr); ok && r.eventItems[item] {
-			return &eventExpr{Expression: e, ref: itemRef, path: eventPath{field: fieldAll}.below(compileSteps(e.Traversal)), strict: at.strict}
-		}
-		source := r.rewrite(e.Source, at)
-		if at.strict {
-			c := *e
-			c.Source = source
-			return &c
-		}
-		return &memberExpr{Expression: e, from: source, steps: compileSteps(e.Traversal)}
-	case *hclsyntax.IndexExpr:
-		c := *e
-		c.Collection = r.rewrite(e.Collection, at)
-		c.Key = r.rewrite(e.Key, at)
-		if at.strict {
-			return &c
-		}
-		return &indexExpr{IndexExpr: &c}
-	case *hclsyntax.SplatExpr:
-		if isEvents(e.Source, at) {
-			return r.rewriteEventsSplat(e, at)
-		}
-		c := *e
-		c.Source = r.rewrite(e.Source, at)
-		c.Item = &hclsyntax.AnonSymbolExpr{SrcRange: e.Item.SrcRange}
-		if r.items == nil {
-			r.items = map[*hclsyntax.AnonSymbolExpr]*hclsyntax.AnonSymbolExpr{}
-		}
-		r.items[e.Item] = c.Item
-		c.Each = r.rewrite(e.Each, at)
-		return &c
-	case *hclsyntax.AnonSymbolExpr:
-		if r.eventItems[e] {
-			return &eventExpr{Expression: e, ref: itemRef, path: eventPath{field: fieldAll}, strict: at.strict}
-		}
-		return r.items[e]
-	}
-	return expr
-}
-
-// rewriteTraversal rewrites what starts with a variable.
-func (r *rewriter) rewriteTraversal(e *hclsyntax.ScopeTraversalExpr, at place) hclsyntax.Expression {
-	name := e.Traversal.RootName()
-	if v := at.variable(name); v != nil {
-		if v.event {
-			return &eventExpr{Expression: e, ref: eventRef{variable: name}, path: newEventPath(e.Traversal), strict: at.strict}
-		}
-	} else {
-		switch name {
-		case rootEvent, rootResponse:
-			return &eventExpr{Expression: e, ref: theEvent, path: newEventPath(e.Traversal), strict: at.strict}
-		case rootEvents:
-			return r.rewriteEvents(e, at)
-		case rootLocal:
-			return r.rewriteLocal(e, at)
-		}
-	}
-	if at.strict || len(e.Traversal) == 1 {
-		return e
-	}
-	root := &hclsyntax.ScopeTraversalExpr{Traversal: e.Traversal[:1], SrcRange: e.Traversal[0].SourceRange()}
-	return &memberExpr{Expression: e, from: root, steps: compileSteps(e.Traversal[1:])}
-}
-
-// rewriteEvents rewrites what starts with `events`.
-func (r *rewriter) rewriteEvents(e *hclsyntax.ScopeTraversalExpr, at place) hclsyntax.Expression {
-	whole := &eventsExpr{Expression: e}
-	if len(e.Traversal) == 1 {
-		return whole
-	}
-	steps := compileSteps(e.Traversal[1:])
-	switch {
-	case steps[0].index >= 0:
-		return &eventExpr{Expression: e, ref: eventRef{position: steps[0].index}, path: eventPath{field: fieldAll}.below(steps[1:]), strict: at.strict}
-	case at.strict:
-		return &hclsyntax.RelativeTraversalExpr{Source: whole, Traversal: e.Traversal[1:], SrcRange: e.SrcRange}
-	}
-	return &memberExpr{Expression: e, from: whole, steps: steps}
-}
-
-// itemRef is the current element of events[*].
-var itemRef = eventRef{variable: " item"}
-
-// rewriteEventsSplat rewrites events[*].… as a `for` over events.
-func (r *rewriter) rewriteEventsSplat(e *hclsyntax.SplatExpr, at place) hclsyntax.Expression {
-	if r.eventItems == nil {
-		r.eventItems = map[*hclsyntax.AnonSymbolExpr]bool{}
-	}
-	r.eventItems[e.Item] = true
-	return &hclsyntax.ForExpr{
-		ValVar:   itemRef.variable,
-		CollExpr: &eventsExpr{Expression: e.Source, lazy: true},
-		ValExpr:  r.rewrite(e.Each, at),
-		SrcRange: e.SrcRange, OpenRange: e.SrcRange, CloseRange: e.SrcRange,
-	}
-}
-
 func (r *rewriter) rewriteBinary(e *hclsyntax.BinaryOpExpr, at place) hclsyntax.Expression {
 	c := *e
 	c.LHS = r.rewrite(e.LHS, at)
@@ -315,6 +140,7 @@ func (r *rewriter) rewriteBinary(e *hclsyntax.BinaryOpExpr, at place) hclsyntax.
 		if compare, ok := newCompareExpr(&c); ok {
 			return compare
 		}
+		c.LHS, c.RHS = weighed(c.LHS), weighed(c.RHS)
 	case e.Op.Type == cty.Number:
 		c.LHS = &boundedExpr{Expression: c.LHS, strings: true}
 		c.RHS = &boundedExpr{Expression: c.RHS, strings: true}
@@ -329,16 +155,21 @@ func (r *rewriter) rewriteCall(e *hclsyntax.FunctionCallExpr, at place) hclsynta
 	f, known := r.functions[e.Name]
 	for i, arg := range e.Args {
 		switch {
+		case e.Name == "length" && isEvents(arg, at):
+			c.Args[i] = &eventsExpr{Expression: arg, lazy: true}
 		case known && takesClosure(f, i):
 			c.Args[i] = r.rewrite(arg, place{strict: true, bound: at.bound})
 		case known && makesNumbers(e, f, i):
 			c.Args[i] = &boundedExpr{Expression: r.rewrite(arg, at), strings: true}
 		default:
-			c.Args[i] = r.rewrite(arg, at)
+			c.Args[i] = weighed(r.rewrite(arg, at))
 		}
 	}
 	if e.Name == capturedFunction && len(e.Args) == 2 && !e.ExpandFinal {
 		return &capturedExpr{FunctionCallExpr: &c}
+	}
+	if growth := growths[e.Name]; growth != nil {
+		return &boundedExpr{Expression: &growingExpr{FunctionCallExpr: &c, growth: growth}}
 	}
 	return &boundedExpr{Expression: &c}
 }
@@ -354,9 +185,9 @@ func (r *rewriter) rewriteFor(e *hclsyntax.ForExpr, at place) hclsyntax.Expressi
 	c := *e
 	lazy := isEvents(e.CollExpr, at)
 	if lazy {
-		c.CollExpr = &eventsExpr{Expression: e.CollExpr, lazy: true}
+		c.CollExpr = &loopedExpr{Expression: &eventsExpr{Expression: e.CollExpr, lazy: true}}
 	} else {
-		c.CollExpr = r.rewrite(e.CollExpr, at)
+		c.CollExpr = &loopedExpr{Expression: r.rewrite(e.CollExpr, at)}
 	}
 	at = at.bind(e.KeyVar, false).bind(e.ValVar, lazy)
 	if e.KeyExpr != nil {

@@ -22,6 +22,7 @@ type scope struct {
 	events batch           // of a batch; nil: there is one event
 	asking context.Context // of what captured() asks for; nil in rules
 	memory memory
+	left   int // of what the scope may do, see allow
 
 	panicked bool // something may be left in it
 }
@@ -52,6 +53,7 @@ func (t *Table) scope(row *outbox.Row) *scope {
 		}
 	}
 	s.event = event{row: row}
+	s.allow()
 	return s
 }
 
@@ -69,6 +71,7 @@ func (t *Table) release(s *scope) {
 func (s *scope) show(row *outbox.Row, topic string, data []byte) {
 	s.event.row, s.event.topic, s.event.data = row, topic, data
 	s.memory.forgetLocals()
+	s.allow()
 }
 
 // condition is a compiled `when`.
@@ -92,6 +95,7 @@ func (s *scope) holds(c condition) (bool, *Problem) {
 	if c.expr == nil {
 		return true, nil
 	}
+	s.allow()
 	value, p := s.value(c.expr, cty.Bool, "The condition must be true or false.")
 	if p != nil || value.IsNull() {
 		return false, p
@@ -141,6 +145,8 @@ func (s *scope) json(dst []byte, expr jsonExpr, at hcl.Range) (out []byte, p *Pr
 // counts too, if it isn't about the values.
 func (s *scope) problem(diags hcl.Diagnostics, at hcl.Range) *Problem {
 	switch {
+	case s.left < 0:
+		return &Problem{Summary: "Too much to evaluate", Detail: exhaustedDetail, Where: where(at)}
 	case s.memory.lookup != nil:
 		return lookupProblem(s.memory.lookup, at)
 	case diags.HasErrors():

@@ -18,7 +18,7 @@ func (e *templateExpr) Value(ctx *hcl.EvalContext) (cty.Value, hcl.Diagnostics) 
 	for _, part := range e.Parts {
 		value, diags := part.Value(ctx)
 		if len(diags) > 0 || value.IsMarked() || value.IsNull() || !value.IsKnown() {
-			return e.TemplateExpr.Value(ctx)
+			return e.slow(ctx)
 		}
 		switch value.Type() {
 		case cty.String:
@@ -26,8 +26,20 @@ func (e *templateExpr) Value(ctx *hcl.EvalContext) (cty.Value, hcl.Diagnostics) 
 		case cty.Number:
 			text = value.AsBigFloat().Append(text, 'f', -1)
 		default:
-			return e.TemplateExpr.Value(ctx)
+			return e.slow(ctx)
 		}
 	}
+	if !scopeOf(ctx).spend(len(text), costOfWriting) {
+		return cty.DynamicVal, exhausted(e.Range())
+	}
 	return cty.StringVal(string(text)), nil
+}
+
+// slow does what HCL does.
+func (e *templateExpr) slow(ctx *hcl.EvalContext) (cty.Value, hcl.Diagnostics) {
+	value, diags := e.TemplateExpr.Value(ctx)
+	if !scopeOf(ctx).afford(value) {
+		return cty.DynamicVal, exhausted(e.Range())
+	}
+	return value, diags
 }

@@ -53,6 +53,8 @@ func origins(expr hclsyntax.Expression) []string {
 		return append(origins(e.TrueResult), origins(e.FalseResult)...)
 	case *boundedExpr:
 		return origins(e.Expression)
+	case *weighedExpr:
+		return origins(e.Expression)
 	case *hclsyntax.FunctionCallExpr: // of try() or coalesce(); config admits no other
 		var all []string
 		for _, arg := range e.Args {
