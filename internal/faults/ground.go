@@ -1,0 +1,264 @@
+//go:build unix
+
+package faults
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/walpost/walpost/internal/ledger"
+	"github.com/walpost/walpost/internal/pgembed"
+)
+
+const (
+	roleName = "walpost_faults" // whom walpost connects as
+	slotName = "faults"         // of the slot and of the publication
+	database = "postgres"
+)
+
+// ground is where a suite takes place: Postgres, network, endpoints, walpost, and what is known of them.
+type ground struct {
+	server   *pgembed.Server
+	admin    string // connection string of a superuser, past the proxy
+	proxy    *proxy
+	receiver *receiver
+	runner   *runner
+	journal  *journal
+	workload *workload
+	ledger   *ledger.Ledger // of the operator, who enables webhooks
+	strict   bool           // walpost must recover from what it is known not to recover from
+	stretch  float64        // of how long faults last
+
+	mu       sync.Mutex
+	problems []string // what went wrong that no fault explains
+}
+
+// problem notes something that must not happen.
+func (g *ground) problem(format string, args ...any) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.problems = append(g.problems, fmt.Sprintf(format, args...))
+}
+
+// prepare makes everything but walpost run. dir is for files.
+func prepare(ctx context.Context, server *pgembed.Server, dir string, pace time.Duration) (g *ground, err error) {
+	g = &ground{server: server, admin: server.URL(database), journal: &journal{}}
+	g.workload = newWorkload(g.admin, pace)
+	defer func() {
+		if err != nil {
+			g.close()
+		}
+	}()
+	if err := g.prepareDatabase(ctx); err != nil {
+		return g, err
+	}
+	at, err := url.Parse(g.admin)
+	if err != nil {
+		return g, err
+	}
+	if g.proxy, err = newProxy(at.Host); err != nil {
+		return g, err
+	}
+	if g.receiver, err = newReceiver(); err != nil {
+		return g, err
+	}
+	if g.ledger, err = ledger.Open(ctx, ledger.Options{ConnString: g.admin}); err != nil {
+		return g, err
+	}
+	path := filepath.Join(dir, "walpost.hcl")
+	if err := os.WriteFile(path, []byte(configuration(g.receiver.url())), 0o600); err != nil {
+		return g, err
+	}
+	at.Host, at.User = g.proxy.address(), url.UserPassword(roleName, "secret")
+	g.runner = &runner{config: path, url: at.String(), problem: g.problem}
+	return g, nil
+}
+
+// prepareDatabase makes the outbox and the role that walpost has, which owns nothing but what it makes itself.
+func (g *ground) prepareDatabase(ctx context.Context) error {
+	return g.exec(ctx, workloadDDL, `
+		create table public.outbox (
+			id             uuid primary key default gen_random_uuid(),
+			aggregate_type text not null,
+			aggregate_id   text not null,
+			event_type     text not null,
+			payload        jsonb not null,
+			headers        jsonb,
+			created_at     timestamptz not null default now()
+		)`,
+		"create role "+roleName+" login replication password 'secret'",
+		"grant create on database "+database+" to "+roleName,
+		"grant select on public.outbox to "+roleName,
+		"create publication "+slotName+" for table public.outbox with (publish = 'insert')")
+}
+
+// close ends everything but Postgres.
+func (g *ground) close() {
+	if g.runner != nil {
+		g.runner.close()
+	}
+	if g.ledger != nil {
+		g.ledger.Close()
+	}
+	if g.receiver != nil {
+		g.receiver.close()
+	}
+	if g.proxy != nil {
+		g.proxy.close()
+	}
+}
+
+// plan says how long and what a run plays.
+type plan struct {
+	seed    uint64
+	lasts   time.Duration
+	workers int
+	only    *regexp.Regexp // which faults
+	settle  time.Duration  // how long all may take to come to rest afterwards
+	strict  bool
+	stretch float64 // of how long faults last
+}
+
+// run plays workload and faults, heals all, and returns when walpost is through with everything.
+func (g *ground) run(ctx context.Context, p plan) error {
+	g.strict, g.stretch = p.strict, p.stretch
+	if err := g.runner.start(); err != nil {
+		return err
+	}
+	starting, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	if err := g.runner.awaitReady(starting); err != nil { // the slot is there: what is committed from now on is walpost's
+		return err
+	}
+	playing, cancel := context.WithTimeout(ctx, p.lasts)
+	defer cancel()
+	var players, workers sync.WaitGroup
+	for i, h := range hands() {
+		players.Go(func() { g.play(playing, h, p.seed+uint64(i), p.only) })
+	}
+	for i := range p.workers {
+		workers.Go(func() { g.workload.work(playing, p.seed+uint64(i)) })
+	}
+	players.Wait()
+	workers.Wait()
+	if err := g.with(ctx, func(conn *pgx.Conn) error { return g.workload.settle(ctx, conn) }); err != nil {
+		return err
+	}
+	settling, cancel := context.WithTimeout(ctx, p.settle)
+	defer cancel()
+	if err := g.comeToRest(settling); err != nil {
+		return err
+	}
+	return g.drainOnce(settling)
+}
+
+// comeToRest waits until nothing is owed, everything has arrived, and the slot has passed it all. Leases of killed
+// processes would take their time, so the clock is put forward.
+func (g *ground) comeToRest(ctx context.Context) error {
+	s := g.journal.begin(fault{name: "clock put forward at the end", skews: true})
+	defer g.journal.end(s)
+	if err := g.setClock(ctx, 10*time.Minute); err != nil {
+		return err
+	}
+	return g.with(ctx, func(conn *pgx.Conn) error {
+		var last string
+		if err := conn.QueryRow(ctx, "select pg_current_wal_lsn()::text").Scan(&last); err != nil {
+			return err
+		}
+		for {
+			left, err := g.left(ctx, conn, last)
+			if err == nil && left == "" {
+				return nil
+			}
+			if !wait(ctx, 100*time.Millisecond) {
+				return fmt.Errorf("it doesn't come to rest: %s (%w)\n%s", left, errors.Join(err, ctx.Err()), g.state())
+			}
+		}
+	})
+}
+
+const leftSQL = `select
+	(select count(*) from walpost.delivery where state in ('pending', 'retrying', 'parked')),
+	(select count(*) from walpost.webhook where disabled_at is not null),
+	(select confirmed_flush_lsn >= $1::text::pg_lsn from pg_replication_slots where slot_name = $2),
+	(select lsn::text || ' epoch ' || epoch from walpost.checkpoint where slot = $2)`
+
+// left says what is unfinished; "" is nothing.
+func (g *ground) left(ctx context.Context, conn *pgx.Conn, last string) (string, error) {
+	for i := range webhooks {
+		if _, err := g.ledger.Enable(ctx, webhooks[i].name, true); err != nil {
+			return "", err
+		}
+	}
+	var owed, disabled int
+	var passed bool
+	var checkpoint string
+	if err := conn.QueryRow(ctx, leftSQL, last, slotName).Scan(&owed, &disabled, &passed, &checkpoint); err != nil {
+		return "", err
+	}
+	if owed+disabled > 0 || !passed {
+		return fmt.Sprintf("%d deliveries are owed, %d webhooks disabled, the slot has passed %s: %v, checkpoint %s",
+			owed, disabled, last, passed, checkpoint), nil
+	}
+	return "", nil
+}
+
+// state is what walpost says last.
+func (g *ground) state() string {
+	n := g.runner.current(false)
+	if n == nil {
+		return "walpost doesn't run"
+	}
+	return n.log.String()
+}
+
+// drainOnce ends walpost in order while nothing is wrong, starts it again, and waits until a new event is through: if
+// anything else arrives with it, the drain has left it behind.
+func (g *ground) drainOnce(ctx context.Context) error {
+	n, err := g.runner.drain(ctx)
+	if err != nil {
+		return err
+	}
+	if n == nil || n.code != 0 {
+		return fmt.Errorf("walpost doesn't end well:\n%s", g.state())
+	}
+	if err := g.runner.start(); err != nil {
+		return err
+	}
+	const sentinel = "00000000-0000-4000-8000-000000000000"
+	g.workload.inserted(sentinel, row{transaction: g.workload.begin("sentinel"), kind: &kinds[0]})
+	g.workload.end(g.workload.last, committed)
+	payload := fmt.Sprintf(`{"contact": {"id": %q}}`, sentinel)
+	err = g.with(ctx, func(conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, insertSQL, sentinel, kinds[0].event, payload)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	expected := kinds[0].deliveries(sentinel)
+	for g.receiver.arrived(expected) < len(expected) {
+		select {
+		case <-g.receiver.heard:
+		case <-ctx.Done():
+			return fmt.Errorf("the last event doesn't arrive:\n%s", g.state())
+		}
+	}
+	g.receiver.mu.Lock()
+	defer g.receiver.mu.Unlock()
+	for d, all := range g.receiver.book {
+		if last := all[len(all)-1]; last.run > n.number && d.event != sentinel {
+			g.problem("%v was sent after a drain in order:\n%s", d, g.history(d, all))
+		}
+	}
+	return nil
+}

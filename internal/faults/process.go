@@ -1,0 +1,284 @@
+//go:build unix
+
+package faults
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/walpost/walpost/cdc"
+	"github.com/walpost/walpost/config"
+	"github.com/walpost/walpost/daemon"
+)
+
+const (
+	childConfig = "WALPOST_FAULTS_CHILD" // path of the configuration of a program that is to be a walpost
+	childRun    = "WALPOST_FAULTS_RUN"   // its number
+	exitSetup   = 7                      // of a walpost that ended with a SetupError
+	saysReady   = "ready"                // on its standard output
+)
+
+// child is walpost, if this program was started to be one. It works until SIGTERM, and then drains.
+func child() bool {
+	path := os.Getenv(childConfig)
+	if path == "" {
+		return false
+	}
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin) // ends when the suite does, however it does
+		os.Exit(9)
+	}()
+	os.Exit(serve(path))
+	return true
+}
+
+func serve(path string) int {
+	log := zerolog.New(os.Stderr).Level(zerolog.InfoLevel).With().Timestamp().Logger()
+	cfg, diagnostics := config.Load(path)
+	if diagnostics.HasErrors() {
+		log.Error().Err(diagnostics).Msg("configuration")
+		return 1
+	}
+	d, err := daemon.New(daemon.Options{
+		Config: cfg, Version: "run-" + os.Getenv(childRun), Logger: log,
+		// Short, so that the ledger has much to do and an interval is often cut in the middle.
+		ParkAfter: 700 * time.Millisecond, CheckpointEvery: 20 * time.Millisecond, ClaimEvery: 100 * time.Millisecond,
+	})
+	if err != nil {
+		log.Error().Err(err).Msg("daemon")
+		return 1
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	go func() {
+		<-d.Ready()
+		fmt.Println(saysReady)
+	}()
+	err = d.Run(ctx)
+	var setup *cdc.SetupError
+	switch {
+	case errors.As(err, &setup):
+		log.Error().Err(err).Str("fix", setup.Fix).Msg("setup")
+		return exitSetup
+	case err != nil:
+		log.Error().Err(err).Msg("run")
+		return 1
+	}
+	return 0
+}
+
+// run is one walpost process.
+type run struct {
+	number  int
+	cmd     *exec.Cmd
+	hold    io.Closer // its standard input
+	log     *tail
+	started time.Time
+	ready   chan struct{} // closed when it streams
+	done    chan struct{} // closed when it has ended; then the fields below hold
+	ended   time.Time
+	code    int // exit status, -1 after a signal
+	killed  bool
+	// asked says that the suite ended it; the runner's mutex guards it.
+	asked bool
+	// drain is when it was asked to end in order.
+	drain time.Time
+}
+
+// runner keeps one walpost alive, as a supervisor does, and remembers all that there were.
+type runner struct {
+	config, url string
+	problem     func(format string, args ...any)
+
+	mu       sync.Mutex
+	runs     []*run
+	stillAt  int // ends before it streamed: walpost doesn't wait for a Postgres that is down when it starts
+	closed   bool
+	waiting  sync.WaitGroup
+	respawns *time.Timer
+}
+
+// start begins the next process.
+func (r *runner) start() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.spawn()
+}
+
+// spawn is start; the caller holds mu.
+func (r *runner) spawn() error {
+	if r.closed {
+		return nil
+	}
+	n := &run{
+		number: len(r.runs), cmd: exec.Command(os.Args[0]), log: &tail{}, started: time.Now(),
+		ready: make(chan struct{}), done: make(chan struct{}),
+	}
+	n.cmd.Env = append(os.Environ(), childConfig+"="+r.config, childRun+"="+strconv.Itoa(n.number), "DATABASE_URL="+r.url)
+	n.cmd.Stderr = n.log
+	n.cmd.Stdout = &announcement{ready: n.ready}
+	var err error
+	if n.hold, err = n.cmd.StdinPipe(); err != nil {
+		return err
+	}
+	if err := n.cmd.Start(); err != nil {
+		return err
+	}
+	r.runs = append(r.runs, n)
+	r.waiting.Go(func() { r.wait(n) })
+	return nil
+}
+
+// wait waits for a process to end, and starts the next if nobody has asked for the end.
+func (r *runner) wait(n *run) {
+	_ = n.cmd.Wait() // what it says is in the state
+	n.ended, n.code = time.Now(), n.cmd.ProcessState.ExitCode()
+	close(n.done)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if n.asked || r.closed {
+		return
+	}
+	select {
+	case <-n.ready:
+		r.problem("walpost %d ended by itself with status %d:\n%s", n.number, n.code, n.log)
+	default:
+		r.stillAt++
+	}
+	r.respawns = time.AfterFunc(200*time.Millisecond, func() {
+		if err := r.start(); err != nil {
+			r.problem("start walpost again: %v", err)
+		}
+	})
+}
+
+// current is the newest process, marked as one whose end is the suite's doing; nil if it has ended already.
+func (r *runner) current(ending bool) *run {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := r.runs[len(r.runs)-1]
+	select {
+	case <-n.done:
+		return nil
+	default:
+	}
+	n.asked = n.asked || ending
+	return n
+}
+
+// kill ends the process with SIGKILL.
+func (r *runner) kill() {
+	if n := r.current(true); n != nil {
+		n.killed = true
+		_ = n.cmd.Process.Kill() // it may just have ended
+		<-n.done
+	}
+}
+
+// drain ends the process with SIGTERM and gives it, or nil if it had ended.
+func (r *runner) drain(ctx context.Context) (*run, error) {
+	n := r.current(true)
+	if n == nil {
+		return nil, nil
+	}
+	n.drain = time.Now()
+	if err := n.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		return nil, fmt.Errorf("send SIGTERM to walpost %d: %w", n.number, err)
+	}
+	select {
+	case <-n.done:
+		return n, nil
+	case <-ctx.Done():
+		_ = n.cmd.Process.Signal(syscall.SIGQUIT) // it writes its stacks
+		<-n.done
+		return n, fmt.Errorf("walpost %d doesn't end after SIGTERM:\n%s", n.number, n.log)
+	}
+}
+
+// signal sends a signal to the process, if there is one.
+func (r *runner) signal(s syscall.Signal) {
+	if n := r.current(false); n != nil {
+		_ = n.cmd.Process.Signal(s) // it may just have ended
+	}
+}
+
+// awaitReady waits until the newest process streams.
+func (r *runner) awaitReady(ctx context.Context) error {
+	n := r.current(false)
+	if n == nil {
+		return errors.New("walpost doesn't run")
+	}
+	select {
+	case <-n.ready:
+		return nil
+	case <-n.done:
+		return fmt.Errorf("walpost %d has ended with status %d:\n%s", n.number, n.code, n.log)
+	case <-ctx.Done():
+		return fmt.Errorf("walpost %d isn't ready:\n%s", n.number, n.log)
+	}
+}
+
+// close kills what runs and starts no more.
+func (r *runner) close() {
+	r.kill()
+	r.mu.Lock()
+	r.closed = true
+	if r.respawns != nil {
+		r.respawns.Stop()
+	}
+	for _, n := range r.runs {
+		_ = n.cmd.Process.Kill() // most have ended
+	}
+	r.mu.Unlock()
+	r.waiting.Wait()
+}
+
+// announcement closes ready when a process says so.
+type announcement struct {
+	ready chan struct{}
+	once  sync.Once
+}
+
+func (a *announcement) Write(b []byte) (int, error) {
+	if bytes.Contains(b, []byte(saysReady)) {
+		a.once.Do(func() { close(a.ready) })
+	}
+	return len(b), nil
+}
+
+// tail keeps the last lines of a log.
+type tail struct {
+	mu   sync.Mutex
+	text []byte
+}
+
+const tailBytes = 6 << 10
+
+func (t *tail) Write(b []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.text = append(t.text, b...)
+	if len(t.text) > 2*tailBytes {
+		t.text = append([]byte(nil), t.text[len(t.text)-tailBytes:]...)
+	}
+	return len(b), nil
+}
+
+// String is the tail.
+func (t *tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return string(t.text[max(0, len(t.text)-tailBytes):])
+}
