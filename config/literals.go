@@ -93,6 +93,9 @@ func (b *block) checkLiteral(argument, of string) {
 // literal returns the text of an expression that has the same value for every event,
 // and that neither env() nor file() made.
 func (b *block) literal(expr hclsyntax.Expression) (string, bool) {
+	if hasLoop(expr) {
+		return "", false
+	}
 	s := b.settingScope()
 	if b.within.locals != nil {
 		s.locals = b.within.locals

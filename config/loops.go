@@ -135,3 +135,16 @@ func (in *inspector) checkBodies() hcl.Diagnostics {
 	}
 	return diags
 }
+
+// hasLoop reports whether there is a `for` in the expression. It may take long, and only
+// evaluate knows.
+func hasLoop(expr hclsyntax.Expression) bool {
+	found := false
+	// The visitor never returns diagnostics.
+	_ = hclsyntax.VisitAll(expr, func(node hclsyntax.Node) hcl.Diagnostics {
+		_, isLoop := node.(*hclsyntax.ForExpr)
+		found = found || isLoop
+		return nil
+	})
+	return found
+}

@@ -76,8 +76,11 @@ type comparison struct {
 // conjunction is one way in which a condition can be true: all of these hold.
 type conjunction []comparison
 
-// maxCases is how many conjunctions a condition is taken apart into.
-const maxCases = 64
+// A condition is taken apart into at most so many conjunctions, of so many comparisons.
+const (
+	maxCases       = 64
+	maxComparisons = 256
+)
 
 // cases takes a condition apart. What isn't understood could be true. It returns nil
 // if there are too many cases.
@@ -125,6 +128,9 @@ func product(left, right []conjunction) []conjunction {
 	var all []conjunction
 	for _, l := range left {
 		for _, r := range right {
+			if len(l)+len(r) > maxComparisons {
+				return nil
+			}
 			all = append(all, slices.Concat(l, r))
 		}
 	}
@@ -163,7 +169,7 @@ func (in *inspector) contains(call *hclsyntax.FunctionCallExpr, is bool) []conju
 
 // fixed returns the value of an expression that is the same for every event.
 func (in *inspector) fixed(expr hclsyntax.Expression) (cty.Value, bool) {
-	if len(expr.Variables()) > 0 {
+	if len(expr.Variables()) > 0 || hasLoop(expr) {
 		return cty.NilVal, false
 	}
 	value, diags := expr.Value(in.scope.context(in.config.Functions))

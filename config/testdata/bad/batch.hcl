@@ -73,3 +73,10 @@ webhook "bombs" {
     d = [for a in range(300) : [for b in range(300) : a + b]]
   }
 }
+
+webhook "bombs_elsewhere" {
+  topics  = ["*"]
+  url     = "https://crm.example/"
+  when    = length([for a in range(1024) : [for b in range(1024) : [for c in range(1024) : a]]]) == 1 # want "Too many steps"
+  headers = { Authorization = join("", flatten([for a in range(1024) : [for b in range(1024) : [for c in range(1024) : "a"]]])) } # want "Too many steps"
+}
