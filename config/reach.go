@@ -144,7 +144,7 @@ func (in *inspector) comparison(left, right hclsyntax.Expression, is bool) []con
 		path, constant = in.aliasOf(right), left
 	}
 	value, ok := in.fixed(constant)
-	if path == nil || !ok || !(value.IsNull() || value.Type().IsPrimitiveType()) {
+	if path == nil || !ok || !value.IsNull() && !value.Type().IsPrimitiveType() {
 		return []conjunction{{}}
 	}
 	return []conjunction{{{path: path.String(), is: is, values: []string{text(value)}}}}

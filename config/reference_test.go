@@ -91,7 +91,7 @@ func referenceMarkdown() string {
 		}
 		fmt.Fprintf(&out, "| `%s` | %s | %s |\n", f.Signature, cell(f.Description), cell(strings.Join(examples, "; ")))
 	}
-	return strings.Replace(out.String(), "\n\n\n", "\n\n", -1) + "\n"
+	return strings.ReplaceAll(out.String(), "\n\n\n", "\n\n") + "\n"
 }
 
 func writeAttributes(out *strings.Builder, attributes []AttributeDoc) {
