@@ -4,7 +4,9 @@ package integrations
 
 import (
 	"context"
+	"maps"
 	"net/url"
+	"slices"
 	"testing"
 
 	"github.com/walpost/walpost/config"
@@ -49,27 +51,42 @@ func specOf(t testing.TB, example string) *vendormock.Spec {
 	}
 }
 
+// ticketNumber answers captured(): each conversation has a ticket.
+func ticketNumber(_ context.Context, webhook, _ string) ([]byte, bool, error) {
+	return []byte("1001"), webhook == "zendesk_open", nil
+}
+
 // Every request that an example makes of the samples of its topics is what its vendor's schema and operations say.
 func TestRequestsFitTheVendor(t *testing.T) {
 	t.Parallel()
 	forEach(t, func(t *testing.T, example string) {
 		cfg := load(t, example, nil)
-		table := compile(t, cfg, route.WithCaptures(func(_ context.Context, webhook, _ string) ([]byte, bool, error) {
-			return []byte("1001"), webhook == "zendesk_open", nil
-		}))
+		table := compile(t, cfg, route.WithCaptures(ticketNumber))
 		deliveries := routed(t, table)
-		vendor, checked := specOf(t, example), 0
+		vendor, valid := specOf(t, example), 0
 		for _, webhook := range cfg.Webhooks {
-			if len(deliveries[webhook.Name]) == 0 {
+			ds := deliveries[webhook.Name]
+			if len(ds) == 0 {
 				t.Errorf("no sample reaches webhook %s", webhook.Name)
 			}
-			for _, request := range requests(t, table, webhook, deliveries[webhook.Name]) {
-				if check(t, vendor, example, webhook, request) {
-					checked++
+			for n := range ds {
+				together := 1
+				if webhook.Batch != nil {
+					together = webhook.Batch.Max
 				}
+				request, problem := render(t, table, webhook, ds[n:min(n+together, len(ds))]...)
+				if problem != nil {
+					t.Errorf("%s %s %s: %v", webhook.Name, ds[n].Topic, ds[n].Row.Payload, problem)
+					continue
+				}
+				if why := refusal(vendor, example, request); why != "" {
+					t.Errorf("%s: %s", webhook.Name, why)
+					continue
+				}
+				valid++
 			}
 		}
-		t.Logf("%d requests are valid", checked)
+		t.Logf("%d requests are valid", valid)
 	})
 }
 
@@ -81,8 +98,8 @@ func routed(t *testing.T, table *route.Table) map[string][]*route.Delivery {
 		t.Fatal(err)
 	}
 	deliveries, n := map[string][]*route.Delivery{}, 0
-	for topic, payloads := range all {
-		for _, payload := range payloads {
+	for _, topic := range slices.Sorted(maps.Keys(all)) {
+		for _, payload := range all[topic] {
 			n++
 			ds, problems := table.Route(row(topic, payload, n))
 			for _, p := range problems {
@@ -96,46 +113,34 @@ func routed(t *testing.T, table *route.Table) map[string][]*route.Delivery {
 	return deliveries
 }
 
-// requests renders a webhook's deliveries, each alone and, for a batch, in batches.
-func requests(t *testing.T, table *route.Table, webhook *config.Webhook, ds []*route.Delivery) (all []route.Request) {
+// render makes the request of deliveries, several of a batch.
+func render(t *testing.T, table *route.Table, webhook *config.Webhook, ds ...*route.Delivery) (route.Request, *route.Problem) {
 	t.Helper()
-	for n, d := range ds {
-		var request route.Request
-		var problem *route.Problem
-		if webhook.Batch == nil {
-			request, problem = table.Render(t.Context(), d)
-		} else {
-			request, problem = table.RenderBatch(t.Context(), ds[n:min(n+webhook.Batch.Max, len(ds))])
-		}
-		if problem != nil {
-			t.Errorf("%s %s %s: %v", webhook.Name, d.Topic, d.Row.Payload, problem)
-			continue
-		}
-		all = append(all, request)
+	if webhook.Batch != nil {
+		return table.RenderBatch(t.Context(), ds)
 	}
-	return all
+	return table.Render(t.Context(), ds[0])
 }
 
-// check validates a request.
-func check(t *testing.T, vendor *vendormock.Spec, example string, webhook *config.Webhook, request route.Request) (valid bool) {
-	t.Helper()
+// refusal says why the vendor would not take a request; "" if it would.
+func refusal(vendor *vendormock.Spec, example string, request route.Request) string {
 	u, err := url.Parse(request.URL)
 	if err != nil {
-		t.Fatal(err)
+		return err.Error()
 	}
 	r := &vendormock.Request{Method: request.Method, URL: u, Header: request.Header, Body: request.Body}
 	if refusal := vendor.Check(r); refusal != nil {
-		t.Errorf("%s: %v", webhook.Name, refusal)
-		return false
+		return refusal.Error()
 	}
 	target, inbound := inboundTargets[example]
 	if !inbound {
-		return true
+		return ""
 	}
-	problem := vendormock.InboundProblem(target.target, r)
-	if r.Operation.ID != target.target || problem != "" {
-		t.Errorf("%s, for %s: %s: %s", webhook.Name, r.Operation.ID, problem, request.Body)
-		return false
+	if r.Operation.ID != target.target {
+		return "the request is for " + r.Operation.ID
 	}
-	return true
+	if problem := vendormock.InboundProblem(target.target, r); problem != "" {
+		return problem + " {" + string(request.Body)
+	}
+	return ""
 }

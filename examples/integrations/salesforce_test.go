@@ -35,12 +35,13 @@ func TestSalesforceUpserts(t *testing.T) {
 			if got := mock.Next(); got.Answered != 201 {
 				t.Errorf("the lead is answered %d", got.Answered)
 			}
-			r.insert(event("lead.email_submitted", sample(t, "lead.email_submitted", 0)), event("user.created", sample(t, "user.created", 0)))
-			if got := mock.Next(); got.Answered != 200 || got.Header.Get("Webhook-Topic") != "lead.email_submitted" {
+			again := json.RawMessage(`{"contact": {"id": 146179, "type": "lead", "name": "Ada King", "email": "ada@example.com"}}`)
+			r.insert(event("user.created", sample(t, "user.created", 0)), event("lead.created", again))
+			if got := mock.Next(); got.Answered != 200 {
 				t.Errorf("the second event is answered %d", got.Answered)
 			}
 			r.stop()
-			if lead := mock.Lead("146179"); lead["LastName"] != "Unknown" || lead["Email"] != "ada@example.com" {
+			if lead := mock.Lead("146179"); lead["LastName"] != "King" || lead["Email"] != "ada@example.com" {
 				t.Errorf("lead %v", lead)
 			}
 			if tokens := mock.Tokens(); tokens != 1 {

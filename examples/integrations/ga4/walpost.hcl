@@ -31,7 +31,7 @@ webhook "ga4_page_views" {
   # All events of a request are of one client, so that there is a request for each visit: see the README.
   body = merge(
     {
-      client_id        = tostring(coalesce(try(event.data.contact.custom_properties.ga_client_id, null), "gist.${event.data.contact.id}"))
+      client_id        = coalesce(try(tostring(event.data.contact.custom_properties.ga_client_id), null), "gist.${event.data.contact.id}")
       timestamp_micros = local.at * 1000000
       events = [{
         name = "page_view"

@@ -11,7 +11,7 @@ locals {
 webhook "hubspot_contacts" {
   name   = "HubSpot contacts"
   topics = ["user.created"]
-  when   = event.data.contact.email != null
+  when   = coalesce(event.data.contact.email) != null # nor empty
 
   locals {
     # HubSpot refuses a batch that has an email twice: the last event of each email counts.
@@ -68,7 +68,7 @@ test "a new user starts the onboarding" {
     type           = "user.created"
     payload = {
       contact = {
-        id = 100488, type = "user", user_id = "u-1", name = "Ada King Lovelace", email = "Ada@example.com"
+        id           = 100488, type = "user", user_id = "u-1", name = "Ada King Lovelace", email = "Ada@example.com"
         signed_up_at = 1700000000
       }
     }

@@ -12,7 +12,7 @@ locals {
 webhook "mailchimp_members" {
   name   = "Mailchimp members"
   topics = ["contact.campaign_subscribed", "contact.campaign_unsubscribed", "contact.unsubscribed_from_emails"]
-  when   = event.data.contact.email != null
+  when   = coalesce(event.data.contact.email) != null # nor empty
 
   locals {
     contact = event.data.contact

@@ -13,6 +13,9 @@ webhook "segment" {
   name   = "Segment"
   topics = ["user.created", "contact.event_performed"]
 
+  # A call without a name would cost its whole batch.
+  when = event.topic == "user.created" || coalesce(event.data.event.event_name) != null
+
   url = "${local.segment}/v1/batch"
 
   # Basic authentication with the write key as the user and no password.
@@ -29,8 +32,8 @@ webhook "segment" {
       type        = e.topic == "user.created" ? "identify" : "track"
       messageId   = e.id
       timestamp   = e.created_at
-      userId      = try(tostring(e.data.contact.user_id), null)
-      anonymousId = e.data.contact.user_id == null ? "gist.${e.data.contact.id}" : null
+      userId      = tostring(coalesce(e.data.contact.user_id))
+      anonymousId = coalesce(e.data.contact.user_id) == null ? "gist.${e.data.contact.id}" : null
       event       = try(e.data.event.event_name, null)
       properties  = try(e.data.event.properties, null)
       traits      = e.topic == "user.created" ? { name = e.data.contact.name, email = e.data.contact.email } : null

@@ -44,9 +44,9 @@ webhook "zendesk_open" {
         comment     = { body = coalesce(event.data.message.body, "(no text)") }
         tags        = ["gist"]
       },
-      local.contact.email == null ? null : {
+      try(strcontains(local.contact.email, "@"), false) ? {
         requester = { email = local.contact.email, name = coalesce(local.contact.name, local.contact.email) }
-      }
+      } : null
     )
   }
 

@@ -20,12 +20,13 @@ locals {
 
 webhook "salesforce_leads" {
   name   = "Salesforce leads"
-  topics = ["lead.created", "lead.email_submitted"]
+  topics = ["lead.created"]
 
   locals {
     contact = event.data.contact
-    words   = split(" ", trimspace(coalesce(local.contact.name, local.contact.full_name, local.contact.email, "Unknown")))
-    company = try(local.contact.custom_properties.company, null)
+    words   = compact(split(" ", coalesce(local.contact.name, local.contact.full_name, local.contact.email, "Unknown")))
+    company = try(tostring(local.contact.custom_properties.company), null)
+    custom  = { for property, field in local.fields : field => try(local.contact.custom_properties[property], null) }
   }
 
   # An upsert by the external id field: whatever is sent twice is one lead.
@@ -41,16 +42,16 @@ webhook "salesforce_leads" {
   }
 
   # What the event doesn't have is left out, not cleared: null would empty the field.
-  body = { for name, value in merge({
-    LastName   = substr(local.words[length(local.words) - 1], 0, 80)
-    FirstName  = length(local.words) > 1 ? substr(join(" ", slice(local.words, 0, length(local.words) - 1)), 0, 40) : null
-    Company    = substr(coalesce(local.company, "[not provided]"), 0, 255)
-    Email      = coalesce(event.data.email, local.contact.email)
-    Phone      = tostring(local.contact.phone)
-    LeadSource = coalesce(event.data.source, local.contact.source, "Gist")
-    }, {
-    for property, field in local.fields : field => try(local.contact.custom_properties[property], null)
-  }) : name => value if value != null }
+  body = {
+    for name, value in merge(local.custom, {
+      LastName   = substr(try(reverse(local.words)[0], "Unknown"), 0, 80)
+      FirstName  = length(local.words) > 1 ? substr(join(" ", slice(local.words, 0, length(local.words) - 1)), 0, 40) : null
+      Company    = substr(coalesce(local.company, "[not provided]"), 0, 255)
+      Email      = try(length(local.contact.email) <= 80, false) ? local.contact.email : null
+      Phone      = try(substr(tostring(local.contact.phone), 0, 40), null)
+      LeadSource = substr(coalesce(local.contact.source, "Gist"), 0, 255)
+    }) : name => value if can(tostring(value)) && value != null
+  }
 
   success = [200, 201, 204]
 
@@ -71,7 +72,7 @@ test "a lead is created" {
     type           = "lead.created"
     payload = {
       contact = {
-        id = 146179, type = "lead", name = "Ada King Lovelace", email = "ada@example.com", source = "Pricing page"
+        id                = 146179, type = "lead", name = "Ada King Lovelace", email = "ada@example.com", source = "Pricing page"
         custom_properties = { company = "Analytical Engines", plan = "pro" }
       }
     }
