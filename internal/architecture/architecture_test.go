@@ -15,19 +15,21 @@ const module = "github.com/walpost/walpost/"
 
 // allowed is, for each room, which other rooms it may know. Arrows point down only.
 var allowed = map[string][]string{
-	"outbox":           {},
-	"cdc":              {},
-	"sender":           {},
-	"config":           {"outbox"},
-	"internal/route":   {"config", "outbox"},
-	"internal/ledger":  {"outbox"},
-	"internal/pgembed": {},
-	"internal/pgtest":  {"internal/pgembed", "outbox"},
-	"internal/admin":   {"internal/ledger"},
-	"daemon":           {"cdc", "config", "outbox", "sender", "internal/ledger", "internal/route"},
-	"internal/demo":    {"cdc", "config", "daemon", "outbox", "sender", "internal/ledger", "internal/pgembed", "internal/route"},
+	"outbox":            {},
+	"cdc":               {},
+	"sender":            {},
+	"config":            {"outbox"},
+	"internal/route":    {"config", "outbox"},
+	"internal/ledger":   {"outbox"},
+	"internal/pgembed":  {},
+	"internal/pgtest":   {"internal/pgembed", "outbox"},
+	"internal/admin":    {"internal/ledger"},
+	"daemon":            {"cdc", "config", "outbox", "sender", "internal/ledger", "internal/route"},
+	"internal/demo":     {"cdc", "config", "daemon", "outbox", "sender", "internal/ledger", "internal/pgembed", "internal/route"},
+	"internal/ruletest": {"config", "sender", "internal/route"},
 	"internal/cli": {
-		"cdc", "config", "daemon", "outbox", "internal/admin", "internal/demo", "internal/ledger", "internal/route",
+		"cdc", "config", "daemon", "outbox", "sender", "internal/admin", "internal/demo", "internal/ledger", "internal/route",
+		"internal/ruletest",
 	},
 	"cmd/walpost": {"internal/cli"},
 }
@@ -36,7 +38,7 @@ var allowed = map[string][]string{
 var foreign = map[string][]string{
 	"github.com/jackc/pglogrepl":                 {"cdc", "daemon"},
 	"github.com/hashicorp/go-retryablehttp":      {"sender"},
-	"github.com/hashicorp/hcl/v2":                {"config", "internal/route", "daemon", "internal/cli"},
+	"github.com/hashicorp/hcl/v2":                {"config", "internal/route", "internal/ruletest", "daemon", "internal/cli"},
 	"github.com/zclconf/go-cty/cty":              {"config", "internal/route"},
 	"github.com/spf13/cobra":                     {"internal/cli"},
 	"github.com/fergusstrange/embedded-postgres": {"internal/pgembed"},

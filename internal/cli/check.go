@@ -12,22 +12,25 @@ import (
 
 func (a *app) checkCommand() *cobra.Command {
 	var out output
+	var strict bool
 	cmd := &cobra.Command{
 		Use:   "check",
 		Short: "Check the configuration and show every problem",
 		Long: `Check the configuration: syntax, names, types, topics, secrets. Shows all
-problems at once, each with its line, and exits with 3 if there is an error.
-Connects to nothing.`,
+problems at once, each with its line, and exits with 3 if there is an error;
+--strict, for CI, also if there is a warning. Connects to nothing.`,
 		Example: `  walpost check
+  walpost check --strict
   walpost check -c /etc/walpost -o json`,
 		Args: noArgs,
-		RunE: func(*cobra.Command, []string) error { return a.check(out) },
+		RunE: func(*cobra.Command, []string) error { return a.check(out, strict) },
 	}
 	out.addTo(cmd)
+	cmd.Flags().BoolVar(&strict, "strict", false, "exit with 3 on warnings, too")
 	return cmd
 }
 
-func (a *app) check(out output) error {
+func (a *app) check(out output, strict bool) error {
 	cfg, diagnostics, err := a.read()
 	if err != nil {
 		return err
@@ -37,7 +40,7 @@ func (a *app) check(out output) error {
 		diagnostics = append(diagnostics, more...)
 	}
 	if out == outputJSON {
-		return a.checkJSON(cfg, diagnostics)
+		return a.checkJSON(cfg, diagnostics, strict)
 	}
 	if diagnostics.HasErrors() {
 		return a.refuse(cfg.Files, diagnostics)
@@ -46,6 +49,11 @@ func (a *app) check(out output) error {
 		return err
 	}
 	_, warnings := tally(diagnostics)
+	if strict && warnings > 0 {
+		return &failure{
+			code: exitConfiguration, problem: "the configuration has " + count(warnings, "warning"), fix: "correct it, or leave --strict out",
+		}
+	}
 	_, err = fmt.Fprintf(a.Stdout, "ok: %s, %s, %s%s\n", count(len(cfg.Webhooks), "webhook"),
 		count(len(cfg.Topics), "topic"), count(len(cfg.Rules), "rule"), ifAny(warnings, "warning"))
 	return err
@@ -59,7 +67,7 @@ func ifAny(n int, noun string) string {
 	return ", " + count(n, noun)
 }
 
-func (a *app) checkJSON(cfg *config.Config, diagnostics hcl.Diagnostics) error {
+func (a *app) checkJSON(cfg *config.Config, diagnostics hcl.Diagnostics, strict bool) error {
 	document, err := config.DiagnosticsJSON(cfg.Files, diagnostics)
 	if err != nil {
 		return err
@@ -67,7 +75,7 @@ func (a *app) checkJSON(cfg *config.Config, diagnostics hcl.Diagnostics) error {
 	if _, err := a.Stdout.Write(document); err != nil {
 		return err
 	}
-	if diagnostics.HasErrors() {
+	if diagnostics.HasErrors() || strict && len(diagnostics) > 0 {
 		return &failure{code: exitConfiguration}
 	}
 	return nil

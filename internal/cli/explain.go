@@ -123,6 +123,12 @@ func noLedger(err *pgconn.PgError) bool {
 	return false
 }
 
+// hasNoLedger reports whether an error is that of a database without a ledger.
+func hasNoLedger(err error) bool {
+	var server *pgconn.PgError
+	return errors.As(err, &server) && noLedger(server)
+}
+
 // serverMessage is the server's own message in an error, or "".
 func serverMessage(err error) string {
 	var server *pgconn.PgError

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
@@ -18,28 +16,23 @@ import (
 	"github.com/walpost/walpost/internal/ledger"
 )
 
-// live is a running daemon with the configuration that is in force. Signals and the admin server act on it.
+// live is a running daemon. Signals and the admin server act on it.
 type live struct {
-	path    string // of the configuration
-	env     config.Option
-	daemon  *daemon.Daemon
-	ledger  *ledger.Ledger // for the admin server alone; nil without one
-	current atomic.Pointer[config.Config]
-
-	reloading sync.Mutex
-	read      *config.Config // by the load before; owned by whoever reloads
+	path   string // of the configuration
+	env    config.Option
+	daemon *daemon.Daemon
+	ledger *ledger.Ledger // for the admin server alone; nil without one
 }
 
 // load reads the configuration, for the daemon.
-func (l *live) load() (*config.Config, hcl.Diagnostics) {
-	cfg, diagnostics := config.Load(l.path, l.env)
-	l.read = cfg
-	return cfg, diagnostics
-}
+func (l *live) load() (*config.Config, hcl.Diagnostics) { return config.Load(l.path, l.env) }
+
+// fingerprint tells its contents apart, for the daemon.
+func (l *live) fingerprint() (string, error) { return daemon.Fingerprint(l.path) }
 
 // openLedger opens a pool of our own, so that the daemon's is never busy with answers.
 func (l *live) openLedger(ctx context.Context) error {
-	book, err := ledger.Open(ctx, ledger.Options{ConnString: l.current.Load().Database.URL.Reveal()})
+	book, err := ledger.Open(ctx, ledger.Options{ConnString: l.daemon.Config().Database.URL.Reveal()})
 	l.ledger = book
 	return err
 }
@@ -50,17 +43,6 @@ func (l *live) close() {
 	}
 }
 
-// reload puts the configuration, read anew, into force.
-func (l *live) reload(ctx context.Context) error {
-	l.reloading.Lock()
-	defer l.reloading.Unlock()
-	if err := l.daemon.Reload(ctx); err != nil {
-		return err
-	}
-	l.current.Store(l.read)
-	return nil
-}
-
 // reloadOn reloads at each SIGHUP. An error is logged, and all goes on as before.
 func (l *live) reloadOn(ctx context.Context, hangups <-chan struct{}, log zerolog.Logger) {
 	for {
@@ -69,7 +51,7 @@ func (l *live) reloadOn(ctx context.Context, hangups <-chan struct{}, log zerolo
 			return
 		case <-hangups:
 		}
-		err := l.reload(ctx)
+		err := l.daemon.Reload(ctx)
 		var refused *daemon.ConfigError
 		switch {
 		case errors.As(err, &refused):
@@ -103,7 +85,7 @@ func (l *live) announce(ctx context.Context, log zerolog.Logger) {
 		return
 	case <-l.daemon.Ready():
 	}
-	cfg := l.current.Load()
+	cfg := l.daemon.Config()
 	log.Info().Str("version", buildVersion()).Str("config", l.path).
 		Str("table", tableName(cfg.Outbox.Table)).Str("slot", cfg.Outbox.Slot).Str("publication", cfg.Outbox.Publication).
 		Int("webhooks", len(cfg.Webhooks)).Int("topics", len(cfg.Topics)).Int("rules", len(cfg.Rules)).
@@ -130,17 +112,22 @@ func (l *live) Ready(ctx context.Context) error {
 
 // Status implements admin.Daemon.
 func (l *live) Status(ctx context.Context) (admin.Report, error) {
-	report, err := readReport(ctx, l.ledger, l.current.Load())
+	report, err := readReport(ctx, l.ledger, l.daemon.Config())
 	if err != nil {
 		return report, explain(err)
 	}
-	report.Daemon = l.daemon.Status()
+	status := l.daemon.Status()
+	if status.Reload != nil && status.Reload.Error != "" {
+		report.Attention = append(report.Attention, "the configuration that was read at "+moment(status.Reload.At)+
+			" can't be used, and the one before stays in force: "+redact(status.Reload.Error))
+	}
+	report.Daemon = status
 	return report, nil
 }
 
 // Reload implements admin.Daemon.
 func (l *live) Reload(ctx context.Context) error {
-	err := l.reload(ctx)
+	err := l.daemon.Reload(ctx)
 	var refused *daemon.ConfigError
 	if !errors.As(err, &refused) {
 		return err

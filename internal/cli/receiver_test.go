@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -27,10 +28,11 @@ type receiver struct {
 	requests chan string // one line each
 
 	mu       sync.Mutex
-	statuses []int // the next answers; the last one repeats
+	statuses []int  // the next answers; the last one repeats
+	body     string // of each answer
 }
 
-// cmdReceiver starts a receiver, or sets its answers: receiver NAME [STATUS|hang]...
+// cmdReceiver starts a receiver, or sets its answers: receiver NAME [STATUS|hang|body=TEXT]...
 // NAME is also the variable with its URL, NAME_ADDRESS the one with its address.
 func cmdReceiver(ts *testscript.TestScript, _ bool, args []string) {
 	s := stageOf(ts)
@@ -45,10 +47,15 @@ func cmdReceiver(ts *testscript.TestScript, _ bool, args []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.statuses = []int{http.StatusNoContent}
+	r.body = ""
 	if len(args) > 1 {
 		r.statuses = nil
 	}
 	for _, arg := range args[1:] {
+		if body, ok := strings.CutPrefix(arg, "body="); ok {
+			r.body = body
+			continue
+		}
 		status, err := strconv.Atoi(arg)
 		if arg == "hang" {
 			status, err = hang, nil
@@ -64,13 +71,16 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		return // the sender has gone
 	}
 	r.mu.Lock()
-	status := r.statuses[0]
+	status, answer := r.statuses[0], r.body
 	if len(r.statuses) > 1 {
 		r.statuses = r.statuses[1:]
 	}
 	r.mu.Unlock()
 	if status != hang {
 		w.WriteHeader(status)
+		if answer != "" {
+			_, _ = io.WriteString(w, answer) // the sender may have gone
+		}
 	}
 	r.requests <- fmt.Sprintf("%s %s %s attempt %s: %s -> %d", req.Method, req.URL.Path,
 		req.Header.Get("webhook-topic"), req.Header.Get("webhook-attempt"), body, status)

@@ -11,6 +11,7 @@ import (
 // The groups of commands in the help text.
 const (
 	groupSetUp   = "setup"
+	groupRules   = "rules"
 	groupRun     = "run"
 	groupLook    = "look"
 	groupControl = "control"
@@ -36,6 +37,7 @@ delivers the webhooks, with retries that survive restarts.`,
 		"configuration `FILE|DIR` (default walpost.hcl, else /etc/walpost; $WALPOST_CONFIG)")
 	root.AddGroup(
 		&cobra.Group{ID: groupSetUp, Title: "Set up:"},
+		&cobra.Group{ID: groupRules, Title: "Write rules:"},
 		&cobra.Group{ID: groupRun, Title: "Run:"},
 		&cobra.Group{ID: groupLook, Title: "Look:"},
 		&cobra.Group{ID: groupControl, Title: "Control:"},
@@ -44,10 +46,13 @@ delivers the webhooks, with retries that survive restarts.`,
 		id       string
 		commands []*cobra.Command
 	}{
-		{groupSetUp, []*cobra.Command{a.initCommand(), a.checkCommand(), a.fmtCommand(), a.rulesCommand()}},
+		{groupSetUp, []*cobra.Command{a.initCommand()}},
+		{groupRules, []*cobra.Command{
+			a.checkCommand(), a.testCommand(), a.planCommand(), a.replCommand(), a.fmtCommand(), a.rulesCommand(),
+		}},
 		{groupRun, []*cobra.Command{a.runCommand(), a.demoCommand()}},
-		{groupLook, []*cobra.Command{a.statusCommand(), a.deliveriesCommand()}},
-		{groupControl, []*cobra.Command{a.enableCommand(), a.disableCommand(), a.replayCommand()}},
+		{groupLook, []*cobra.Command{a.statusCommand(), a.deliveriesCommand(), a.whyCommand()}},
+		{groupControl, []*cobra.Command{a.enableCommand(), a.disableCommand(), a.replayCommand(), a.sendCommand()}},
 		{"", []*cobra.Command{a.versionCommand()}},
 	} {
 		for _, command := range g.commands {
@@ -145,7 +150,11 @@ func oneArg(name string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		switch {
 		case len(args) == 0:
-			return usage(cmd.CommandPath()+" "+name, "%s needs a %s", cmd.CommandPath(), name)
+			article := "a"
+			if strings.ContainsRune("AEIOU", rune(name[0])) {
+				article = "an"
+			}
+			return usage(cmd.CommandPath()+" "+name, "%s needs %s %s", cmd.CommandPath(), article, name)
 		case len(args) > 1:
 			return usage(cmd.CommandPath()+" --help", "%s takes one %s: what is %q?", cmd.CommandPath(), name, args[1])
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
@@ -16,6 +17,7 @@ import (
 )
 
 func (a *app) runCommand() *cobra.Command {
+	var poll time.Duration
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Follow the outbox and deliver webhooks",
@@ -24,8 +26,11 @@ publication, slot and ledger where they are missing and it may; the outbox table
 is made by walpost init.
 
 The first signal drains: nothing new is taken, what waits is recorded, running
-attempts may end. The second gives running attempts up. SIGHUP reads the
-configuration anew; one with errors changes nothing.`,
+attempts may end. The second gives running attempts up.
+
+The configuration is read anew when its content changes (looked at every --poll, so
+that mounted files such as a Kubernetes ConfigMap work), at SIGHUP, and at
+POST /-/reload of the admin server. One with errors changes nothing.`,
 		Example: `  walpost run
   walpost run -c /etc/walpost --log-level debug
   kill -HUP $(pidof walpost)      # reload`,
@@ -36,14 +41,18 @@ configuration anew; one with errors changes nothing.`,
 		if err != nil {
 			return err
 		}
-		return a.run(cmd.Context(), log)
+		if poll < 0 {
+			return usage("walpost run --poll 10s", "--poll is %s, and a negative time means nothing: 0 switches it off", poll)
+		}
+		return a.run(cmd.Context(), poll, log)
 	}
+	cmd.Flags().DurationVar(&poll, "poll", 10*time.Second, "look so often whether the configuration's content has changed, and reload; 0: never")
 	a.addLogFlags(cmd)
 	return cmd
 }
 
 // run makes the daemon and its admin server, and works until a signal or an error ends it.
-func (a *app) run(ctx context.Context, log zerolog.Logger) error {
+func (a *app) run(ctx context.Context, poll time.Duration, log zerolog.Logger) error {
 	path, err := a.locate()
 	if err != nil {
 		return err
@@ -54,10 +63,15 @@ func (a *app) run(ctx context.Context, log zerolog.Logger) error {
 		return a.refuse(cfg.Files, diagnostics)
 	}
 	logDiagnostics(log, diagnostics)
-	if l.daemon, err = daemon.New(daemon.Options{Config: cfg, Load: l.load, Version: buildVersion(), Logger: log}); err != nil {
+	if poll == 0 {
+		poll = -1 // what daemon calls never
+	}
+	l.daemon, err = daemon.New(daemon.Options{
+		Config: cfg, Load: l.load, Fingerprint: l.fingerprint, PollEvery: poll, Version: buildVersion(), Logger: log,
+	})
+	if err != nil {
 		return a.invalid(err)
 	}
-	l.current.Store(cfg)
 	server, err := l.serve(ctx, cfg.Admin, log)
 	if err != nil {
 		return err

@@ -166,6 +166,8 @@ var untidy = []struct {
 }{
 	{regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`), "UUID"},
 	{regexp.MustCompile(`\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[.0-9]*(Z|[+-]\d\d:\d\d)`), "TIME"},
+	{regexp.MustCompile(`(?m)^(webhook-timestamp|webhook-signature): .*`), "$1: (of this attempt)"},
+	{regexp.MustCompile(`"created_at":\d{10}\b`), `"created_at":TIME`},
 	{regexp.MustCompile(`\b[0-9A-F]+/[0-9A-F]{2,}\b`), "LSN"},
 	{regexp.MustCompile(`127\.0\.0\.1:\d+`), "ADDRESS"},
 	{regexp.MustCompile(`[0-9.]+ ([KMG]iB|B)\b`), "SIZE"},
