@@ -312,6 +312,6 @@ func (in *inspector) captured(call *hclsyntax.FunctionCallExpr) {
 		in.report(at, "Unknown webhook", "There is no webhook of this name.%s",
 			didYouMean(suggest(value.AsString(), slices.Collect(maps.Keys(in.captures)))))
 	case !keeps:
-		in.report(at, "Webhook without capture", "This webhook keeps nothing of its answers. Give it: capture { key = event.aggregate_id, value = response.json.id }, on lines of their own.")
+		in.report(at, "Webhook without capture", "This webhook keeps nothing of its answers. Give it a capture block, with a key and a value.")
 	}
 }

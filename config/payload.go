@@ -37,8 +37,8 @@ var builtinSchema = sync.OnceValue(func() (s schema) {
 	return s
 })
 
-// payloadPath is a path from an event: "data", "contact", "email". An element of a list
-// is the step "[]"; what an element of `events` is begins with that, too.
+// payloadPath is a path from an event or a response: "event", "data", "contact", "email".
+// An element of a list is the step "[]"; one of `events` is "event".
 type payloadPath []pathStep
 
 type pathStep struct {
@@ -51,7 +51,7 @@ const anElement = "[]"
 // maxNames is how many names a warning lists.
 const maxNames = 30
 
-// resolve returns where a reference leads in an event; nil if not there. Variables of
+// resolve returns where a reference leads in an event or response; nil if in neither. Variables of
 // `for`s and locals that stand for a path are looked through.
 func (in *inspector) resolve(t hcl.Traversal) payloadPath {
 	name := t.RootName()
@@ -64,6 +64,8 @@ func (in *inspector) resolve(t hcl.Traversal) payloadPath {
 	switch name {
 	case rootEvent:
 		return payloadPath{{name: rootEvent, at: t[0].SourceRange()}}.with(t[1:])
+	case rootResponse:
+		return payloadPath{{name: rootResponse, at: t[0].SourceRange()}}.with(t[1:])
 	case rootEvents:
 		if len(t) > 1 {
 			if _, ok := t[1].(hcl.TraverseIndex); ok {
@@ -113,7 +115,7 @@ func (p payloadPath) with(steps hcl.Traversal) payloadPath {
 
 // note keeps a path for checkPaths, unless the author says that it may lead nowhere.
 func (in *inspector) note(path payloadPath) {
-	if len(path) > 2 && in.trying == 0 && (path[1].name == "data" || path[1].name == "payload") {
+	if len(path) > 2 && path[0].name == rootEvent && in.trying == 0 && (path[1].name == "data" || path[1].name == "payload") {
 		in.paths = append(in.paths, path)
 	}
 }

@@ -195,7 +195,7 @@ func (c conjunction) contradiction(values map[string][]string) string {
 			return "A part of it is false, whatever the event."
 		}
 		if each.is && isEventText(each.path) && !slices.ContainsFunc(each.values, isTextOrNull) {
-			return fmt.Sprintf("%s is a string, and is compared with %s. Write it in quotes.", each.path, strings.Join(each.values, ", "))
+			return fmt.Sprintf("%s is a string, and is compared with %s. Write it in quotes.", each.path, either(each.values))
 		}
 		if !each.is {
 			continue
@@ -207,7 +207,7 @@ func (c conjunction) contradiction(values map[string][]string) string {
 		}
 		left := slices.DeleteFunc(slices.Clone(before), func(v string) bool { return !slices.Contains(each.values, v) })
 		if len(left) == 0 {
-			return fmt.Sprintf("%s would have to be %s, and can only be %s.", each.path, strings.Join(each.values, " or "), strings.Join(before, " or "))
+			return fmt.Sprintf("%s would have to be %s, and can only be %s.", each.path, either(each.values), either(before))
 		}
 		possible[each.path] = left
 	}
@@ -218,11 +218,19 @@ func (c conjunction) contradiction(values map[string][]string) string {
 		}
 		left := slices.DeleteFunc(slices.Clone(before), func(v string) bool { return slices.Contains(each.values, v) })
 		if len(left) == 0 {
-			return fmt.Sprintf("%s would have to be %s, and must not be.", each.path, strings.Join(before, " or "))
+			return fmt.Sprintf("%s would have to be %s, and must not be.", each.path, either(before))
 		}
 		possible[each.path] = left
 	}
 	return ""
+}
+
+// either joins alternatives, not too many.
+func either(values []string) string {
+	if len(values) > 4 {
+		return strings.Join(values[:3], ", ") + fmt.Sprintf(" or one of %d more", len(values)-3)
+	}
+	return strings.Join(values, " or ")
 }
 
 // isEventText reports whether the path is an attribute of event that is always text.

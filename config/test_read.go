@@ -169,11 +169,20 @@ func (b *block) fields(argument string) map[string]cty.Value {
 	return fields
 }
 
+// placeOf is where an argument's object has that name, or else the argument.
+func (b *block) placeOf(argument, name string) hcl.Range {
+	expr := b.argument(argument).Expr
+	if at, ok := itemNamed(expr, name); ok {
+		return at
+	}
+	return expr.Range()
+}
+
 // testCaptured reads `captured = { webhook = { key = value } }`.
 func (b *block) testCaptured() map[string]map[string]json.RawMessage {
 	all := map[string]map[string]json.RawMessage{}
 	for webhook, entries := range b.fields(captured) {
-		at := b.argument(captured).Expr.Range()
+		at := b.placeOf(captured, webhook)
 		if !b.knownWebhook(webhook, at) {
 			continue
 		}
@@ -228,7 +237,7 @@ func (b *block) texts(argument string) map[string]*string {
 		}
 		switch text, err := convert.Convert(value, cty.String); {
 		case err != nil:
-			b.wrongType(b.argument(argument).Expr.Range(), argument+"."+name, value, "a string")
+			b.wrongType(b.placeOf(argument, name), argument+"."+name, value, "a string")
 		case text.IsNull():
 			texts[name] = nil
 		default:

@@ -34,10 +34,10 @@ test { # want "Missing name of \"test\" block.*test \"a tag"
     created_at = "yesterday"    # want "Invalid \"created_at\".*2026"
     typ        = "x"            # want "Unsupported argument \"typ\".*Did you mean \"type\""
   }
-  captured = { # want "Webhook without capture.*\"crm\"" "Unknown webhook" "Invalid \"captured.tickets\".*an object of keys.*not a number"
-    crm     = { "1" = 2 }
-    nobody  = {}
-    tickets = 7
+  captured = {
+    crm     = { "1" = 2 }       # want "Webhook without capture.*\"crm\""
+    nobody  = {}                # want "Unknown webhook"
+    tickets = 7                 # want "Invalid \"captured.tickets\".*an object of keys.*not a number"
   }
   expect "crm" {
     topic = "contact.taged"     # want "Unknown topic.*Did you mean \"contact.tagged\""

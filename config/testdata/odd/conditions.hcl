@@ -71,3 +71,10 @@ webhook "never_good" {
   url          = "https://crm.example/"
   success_when = response.status == 204 && false # want "\"success_when\" is never true"
 }
+
+webhook "two_statuses" {
+  topics         = ["contact.*"]
+  url            = "https://crm.example/"
+  success_when   = response.status == 200 && response.status == 201 # want "is never true.*response.status would have to be 201, and can only be 200"
+  permanent_when = response.json.data.code == "a" && response.json.payload.code == "b"
+}
