@@ -52,7 +52,9 @@ func fits(schema *jsonschema.Schema, topic string, payload map[string]any) error
 // replacements are what stands in place of a value of a payload, one after the other; nil is null.
 var replacements = []any{
 	nil, "", " ", "x", "4711", strings.Repeat("long ", 200), "日本 \u0001 \"quoted\" <b>&amp;\\", "a/b?c=d#e%2F", "true",
-	json.Number("0"), json.Number("4711"), json.Number("1700000000"), true, []any{}, map[string]any{},
+	json.Number("0"), json.Number("4711"), json.Number("1700000000"), true,
+	[]any{},
+	map[string]any{},
 }
 
 // scalars is how many of the replacements, from the first, are no lists and objects. The schema says nothing of what is

@@ -245,9 +245,11 @@ func TestInbound(t *testing.T) {
 			{"POST", "/services/T1/B1/x", `{"text":"hi"}`, nil, 200}, {"POST", "/services/T1/B1/x", `{"message":"hi"}`, nil, 400},
 		},
 		"segment.http": {
-			{"POST", "/v1/track", `{"userId":"1","event":"x"}`, nil, 200}, {"POST", "/v1/track", `{"userId":"1"}`, nil, 400},
+			{"POST", "/v1/track", `{"userId":"1","event":"x"}`, nil, 200},
+			{"POST", "/v1/track", `{"userId":"1"}`, nil, 400},
 			{"POST", "/v1/batch", `{"batch":[{"type":"identify","userId":"1"}]}`, nil, 200},
-			{"POST", "/v1/batch", `{"batch":[{"type":"identify"}]}`, nil, 400}, {"POST", "/v1/batch", `{}`, nil, 400},
+			{"POST", "/v1/batch", `{"batch":[{"type":"identify"}]}`, nil, 400},
+			{"POST", "/v1/batch", `{}`, nil, 400},
 		},
 	} {
 		s := NewInbound(t, inbound(t), target, "")
