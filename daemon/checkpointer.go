@@ -98,6 +98,31 @@ const recordedMargin = 20 * time.Second
 // save writes a checkpoint if a resolved transaction asks for one, then confirms.
 func (c *checkpointer) save(ctx context.Context) error { return c.write(ctx, false) }
 
+// commitGrace is how long awaitCommit waits at most.
+const commitGrace = time.Second
+
+// awaitCommit waits until the transaction of the latest row that was taken is resolved as a whole. Rows are taken before
+// their commit has arrived, which follows at once, unless the rest of the transaction was left in the stream.
+func (c *checkpointer) awaitCommit(ctx context.Context, taken cdc.LSN) {
+	if taken == 0 {
+		return
+	}
+	grace := time.NewTimer(commitGrace)
+	defer grace.Stop()
+	for {
+		if position, _ := c.source.Progress(); position.Commit() > taken {
+			return
+		}
+		select {
+		case <-c.source.Advanced():
+		case <-grace.C:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
 // drained writes the last checkpoint, which tells the next owner that nothing above it is recorded.
 func (c *checkpointer) drained(ctx context.Context) error { return c.write(ctx, true) }
 

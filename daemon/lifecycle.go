@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/walpost/walpost/cdc"
 	"github.com/walpost/walpost/internal/ledger"
 )
 
@@ -67,7 +68,7 @@ func (d *Daemon) operate() error {
 	d.drain()
 	writing.end()
 	checkpointing.end()
-	d.confirm()
+	d.confirm(router.taken)
 	streaming.end()
 	select {
 	case err := <-d.fatal:
@@ -90,10 +91,11 @@ func (d *Daemon) drain() {
 	d.retired.Wait()
 }
 
-// confirm makes the last checkpoint, so that the next start repeats nothing.
-func (d *Daemon) confirm() {
+// confirm makes the last checkpoint, so that the next start repeats nothing of what was taken.
+func (d *Daemon) confirm(taken cdc.LSN) {
 	ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
 	defer cancel()
+	d.checkpointer.awaitCommit(ctx, taken)
 	if err := d.checkpointer.drained(ctx); err != nil {
 		d.log.Error().Err(err).Msg("last checkpoint not saved: the next start may repeat deliveries, with the same ids")
 	}

@@ -20,6 +20,8 @@ type router struct {
 	debts   map[*queue]*debt
 	// recordedUntil is when the ledger stops knowing deliveries of what the slot sends again.
 	recordedUntil func() time.Time
+	// taken is the commit of the latest row that was taken from the stream.
+	taken cdc.LSN
 }
 
 func newRouter(p *pipeline, recordedUntil func() time.Time) *router {
@@ -76,6 +78,7 @@ func (r *router) run(intake context.Context, batches <-chan cdc.Batch) error {
 func (r *router) row(intake context.Context, row *cdc.Row) error {
 	p := r.plan.Load()
 	r.counters.events.Add(1)
+	r.taken = row.CommitLSN
 	e := &event{source: *row, budget: r.budget}
 	problem := r.parse(p, e)
 	e.size = int64(len(e.row.Payload)+len(e.row.Headers)) + eventOverhead
@@ -208,7 +211,7 @@ func (r *router) offer(intake context.Context, p *plan, d *delivery) admission {
 	for {
 		now := time.Now()
 		a := q.push(d, now, r.budget.full())
-		if a != refusedFull || !r.patient(p, q, now) {
+		if a != refusedFull || !r.patient(q, now) {
 			return a
 		}
 		timer := time.NewTimer(lookAgain)
@@ -226,7 +229,7 @@ func (r *router) offer(intake context.Context, p *plan, d *delivery) admission {
 }
 
 // patient reports whether to wait for room in q.
-func (r *router) patient(p *plan, q *queue, now time.Time) bool {
+func (r *router) patient(q *queue, now time.Time) bool {
 	if q.stalled(now) {
 		return false
 	}
