@@ -92,89 +92,94 @@ func TestFingerprintIsOfContentAlone(t *testing.T) {
 	}
 }
 
-func TestPollingReloadsWhatChanges(t *testing.T) {
-	t.Parallel()
-	r := newRig(t, one)
-	version := func(path string) map[string]string {
-		r.edit(strings.Replace(one, "/hook", path, 1))
-		return map[string]string{"walpost.hcl": r.hcl}
-	}
-	m := newConfigMap(t, "v1", version("/hook"))
-	var loads atomic.Int32
-	looks := make(chan struct{})
-	d := r.start(func(o *Options) {
+// polled is a daemon whose configuration is a configMap that is looked at often.
+type polled struct {
+	*rig
+	*configMap
+	daemon *running
+	loads  atomic.Int32
+	looks  chan struct{} // gets something for each look at the content
+}
+
+func newPolled(t *testing.T) *polled {
+	t.Helper()
+	p := &polled{rig: newRig(t, one), looks: make(chan struct{})}
+	p.configMap = newConfigMap(t, "v1", p.version("/hook"))
+	p.daemon = p.start(func(o *Options) {
 		o.PollEvery = 10 * time.Millisecond
 		o.Load = func() (*config.Config, hcl.Diagnostics) {
-			loads.Add(1)
-			env := func(string) (string, bool) { return r.db.URL, true }
-			return config.Load(m.path, config.WithEnv(env))
+			p.loads.Add(1)
+			return config.Load(p.path, config.WithEnv(func(string) (string, bool) { return p.db.URL, true }))
 		}
 		o.Fingerprint = func() (string, error) {
 			select {
-			case looks <- struct{}{}:
+			case p.looks <- struct{}{}:
 			default:
 			}
-			return Fingerprint(m.path)
+			return Fingerprint(p.path)
 		}
 	})
-	unread := func() {
-		t.Helper()
-		n := loads.Load()
-		for range 10 {
-			<-looks
-		}
-		if got := loads.Load(); got != n {
-			t.Errorf("read %d times though nothing has changed", got-n)
-		}
-	}
-	delivered := func(path string) {
-		t.Helper()
-		r.insert(tagged("1"))
-		if got := r.receiver.next(); got.path != path {
-			t.Errorf("sent to %s, want %s", got.path, path)
-		}
-	}
-	reloaded := func(ok bool, since time.Time) {
-		t.Helper()
-		d.waitFor(func(s Status) bool {
-			return s.Reload != nil && s.Reload.At.After(since) && (s.Reload.Error == "") == ok
-		})
-	}
-	unread()
-	delivered("/hook")
+	return p
+}
 
+// version is a configuration that sends to the path.
+func (p *polled) version(path string) map[string]string {
+	p.edit(strings.Replace(one, "/hook", path, 1))
+	return map[string]string{"walpost.hcl": p.hcl}
+}
+
+// unread checks that the configuration is looked at but not read.
+func (p *polled) unread() {
+	p.rig.t.Helper()
+	n := p.loads.Load()
+	for range 10 {
+		<-p.looks
+	}
+	if got := p.loads.Load(); got != n {
+		p.rig.t.Errorf("read %d times though nothing has changed", got-n)
+	}
+}
+
+// becomes swaps the configuration and waits for the reload, which is to succeed or not.
+func (p *polled) becomes(version string, files map[string]string, ok bool) {
+	p.rig.t.Helper()
 	at := time.Now()
-	m.swap("v2", version("/moved"))
-	reloaded(true, at)
-	delivered("/moved")
+	p.swap(version, files)
+	p.daemon.waitFor(func(s Status) bool { return s.Reload != nil && s.Reload.At.After(at) && (s.Reload.Error == "") == ok })
+}
 
-	at = time.Now()
-	m.swap("v3", map[string]string{"walpost.hcl": `webhook "hook" {`})
-	reloaded(false, at)
-	unread() // what is broken is reported once
-	delivered("/moved")
+func (p *polled) sendsTo(path string) {
+	p.rig.t.Helper()
+	p.insert(tagged("1"))
+	if got := p.receiver.next(); got.path != path {
+		p.rig.t.Errorf("sent to %s, want %s", got.path, path)
+	}
+}
 
-	at = time.Now()
-	m.swap("v4", map[string]string{}) // the link leads nowhere
-	reloaded(false, at)
-	unread()
-	delivered("/moved")
-
-	at = time.Now()
-	m.swap("v5", version("/mended"))
-	reloaded(true, at)
-	unread()
-	delivered("/mended")
-	if d.Config().Webhook("hook") == nil {
+func TestPollingReloadsWhatChanges(t *testing.T) {
+	t.Parallel()
+	p := newPolled(t)
+	p.unread()
+	p.sendsTo("/hook")
+	p.becomes("v2", p.version("/moved"), true)
+	p.sendsTo("/moved")
+	p.becomes("v3", map[string]string{"walpost.hcl": `webhook "hook" {`}, false)
+	p.unread() // what is broken is reported once
+	p.sendsTo("/moved")
+	p.becomes("v4", map[string]string{}, false) // the link leads nowhere
+	p.unread()
+	p.sendsTo("/moved")
+	p.becomes("v5", p.version("/mended"), true)
+	p.unread()
+	p.sendsTo("/mended")
+	if p.daemon.Config().Webhook("hook") == nil {
 		t.Error("the running configuration has no webhook")
 	}
-
-	// A reload that was asked for isn't followed by another.
-	m.swap("v6", version("/asked"))
-	if err := d.Reload(t.Context()); err != nil {
+	p.swap("v6", p.version("/asked"))
+	if err := p.daemon.Reload(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	delivered("/asked")
-	d.mustStop()
-	r.receiver.none()
+	p.sendsTo("/asked")
+	p.daemon.mustStop()
+	p.receiver.none()
 }

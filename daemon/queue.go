@@ -82,13 +82,13 @@ func newQueue(name string, t *target, attempt func(*queue, work), wake chan stru
 func (q *queue) push(d *delivery, now time.Time, pressed bool) admission {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	switch {
-	case q.gate == gateDisabled:
+	switch q.gate {
+	case gateDisabled:
 		return refusedDisabled
-	case q.gate == gateStopped:
+	case gateStopped:
 		return refusedStopped
 	}
-	if !q.fits(d, pressed) && !(q.hurry() && q.fits(d, pressed)) {
+	if !q.fits(d, pressed) && (!q.hurry() || !q.fits(d, pressed)) {
 		return refusedFull
 	}
 	q.waiting.push(d)
@@ -174,17 +174,21 @@ func (q *queue) finish(d *delivery) {
 	}
 }
 
-// late takes out what was received before the deadline: the waiting deliveries, which leave the queue, and the
-// running ones, which go on under firstFence. Both are to be recorded; the caller closes recording of the latter
-// once it has handed them to the ledger.
-func (q *queue) late(deadline time.Time) (waiting, running []*delivery) {
+// late takes out what is older than parkAfter: the waiting deliveries, which leave the queue, and the running ones, which
+// go on under firstFence. Both are to be recorded; the caller closes recording of the latter once it has handed them
+// to the ledger. What waits for the rest of a batch is not late for that.
+func (q *queue) late(now time.Time, parkAfter time.Duration) (waiting, running []*delivery) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for d := q.waiting.front(); d != nil && d.since.Before(deadline); d = q.waiting.front() {
+	patience := parkAfter
+	if batch := q.target.webhook.Batch; batch != nil {
+		patience = max(patience, batch.Wait+watchEvery)
+	}
+	for d := q.waiting.front(); d != nil && now.Sub(d.since) > patience; d = q.waiting.front() {
 		waiting = append(waiting, q.drop())
 	}
 	for d := range q.unrecorded {
-		if d.since.Before(deadline) {
+		if now.Sub(d.since) > parkAfter {
 			d.fence, d.recording = firstFence, make(chan struct{})
 			delete(q.unrecorded, d)
 			running = append(running, d)

@@ -24,14 +24,14 @@ func (p *pipeline) watch(ctx context.Context, parkAfter time.Duration) error {
 			return nil
 		case now := <-ticker.C:
 			for _, q := range p.plan.Load().queues {
-				p.recordLate(q, now.Add(-parkAfter))
+				p.recordLate(q, now, parkAfter)
 			}
 		}
 	}
 }
 
-func (p *pipeline) recordLate(q *queue, deadline time.Time) {
-	waiting, running := q.late(deadline)
+func (p *pipeline) recordLate(q *queue, now time.Time, parkAfter time.Duration) {
+	waiting, running := q.late(now, parkAfter)
 	p.returnOwed(ledger.Pending, waiting)
 	for _, d := range running {
 		entry := d.entry(ledger.Pending)
