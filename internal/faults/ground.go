@@ -20,15 +20,15 @@ import (
 )
 
 const (
-	roleName = "walpost_faults" // whom walpost connects as
-	slotName = "faults"         // of the slot and of the publication
-	database = "postgres"
+	roleName    = "walpost_faults" // whom walpost connects as
+	publication = "faults"
 )
 
 // ground is where a suite takes place: Postgres, network, endpoints, walpost, and what is known of them.
 type ground struct {
-	server   *pgembed.Server
-	admin    string // connection string of a superuser, past the proxy
+	server   *pgembed.Server // nil if it is not to be restarted
+	admin    string          // connection string of a superuser, past the proxy
+	slot     string
 	proxy    *proxy
 	receiver *receiver
 	runner   *runner
@@ -49,10 +49,9 @@ func (g *ground) problem(format string, args ...any) {
 	g.problems = append(g.problems, fmt.Sprintf(format, args...))
 }
 
-// prepare makes everything but walpost run. dir is for files.
-func prepare(ctx context.Context, server *pgembed.Server, dir string, pace time.Duration) (g *ground, err error) {
-	g = &ground{server: server, admin: server.URL(database), journal: &journal{}}
-	g.workload = newWorkload(g.admin, pace)
+// prepare makes everything but walpost run, in the database that admin leads to. dir is for files.
+func prepare(ctx context.Context, admin, slot, dir string) (g *ground, err error) {
+	g = &ground{admin: admin, slot: slot, journal: &journal{}, workload: newWorkload(admin)}
 	defer func() {
 		if err != nil {
 			g.close()
@@ -75,7 +74,7 @@ func prepare(ctx context.Context, server *pgembed.Server, dir string, pace time.
 		return g, err
 	}
 	path := filepath.Join(dir, "walpost.hcl")
-	if err := os.WriteFile(path, []byte(configuration(g.receiver.url())), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte(configuration(g.receiver.url(), slot)), 0o600); err != nil {
 		return g, err
 	}
 	at.Host, at.User = g.proxy.address(), url.UserPassword(roleName, "secret")
@@ -95,10 +94,12 @@ func (g *ground) prepareDatabase(ctx context.Context) error {
 			headers        jsonb,
 			created_at     timestamptz not null default now()
 		)`,
-		"create role "+roleName+" login replication password 'secret'",
-		"grant create on database "+database+" to "+roleName,
+		// The role belongs to the server, which may have other grounds.
+		"do $$ begin create role "+roleName+" login replication password 'secret';"+
+			" exception when duplicate_object or unique_violation then null; end $$",
+		"do $$ begin execute format('grant create on database %I to "+roleName+"', current_database()); end $$",
 		"grant select on public.outbox to "+roleName,
-		"create publication "+slotName+" for table public.outbox with (publish = 'insert')")
+		"create publication "+publication+" for table public.outbox with (publish = 'insert')")
 }
 
 // close ends everything but Postgres.
@@ -121,6 +122,7 @@ func (g *ground) close() {
 type plan struct {
 	seed    uint64
 	lasts   time.Duration
+	pace    time.Duration // of one worker: from one transaction to the next
 	workers int
 	only    *regexp.Regexp // which faults
 	settle  time.Duration  // how long all may take to come to rest afterwards
@@ -146,7 +148,7 @@ func (g *ground) run(ctx context.Context, p plan) error {
 		players.Go(func() { g.play(playing, h, p.seed+uint64(i), p.only) })
 	}
 	for i := range p.workers {
-		workers.Go(func() { g.workload.work(playing, p.seed+uint64(i)) })
+		workers.Go(func() { g.workload.work(playing, p.seed+uint64(i), p.pace) })
 	}
 	players.Wait()
 	workers.Wait()
@@ -162,11 +164,15 @@ func (g *ground) run(ctx context.Context, p plan) error {
 }
 
 // comeToRest waits until nothing is owed, everything has arrived, and the slot has passed it all. Leases of killed
-// processes would take their time, so the clock is put forward.
+// processes would take their time, so the clock is put forward, while no walpost has a lease.
 func (g *ground) comeToRest(ctx context.Context) error {
-	s := g.journal.begin(fault{name: "clock put forward at the end", skews: true})
-	defer g.journal.end(s)
+	if _, err := g.drainWell(ctx); err != nil {
+		return err
+	}
 	if err := g.setClock(ctx, 10*time.Minute); err != nil {
+		return err
+	}
+	if err := g.runner.start(); err != nil {
 		return err
 	}
 	return g.with(ctx, func(conn *pgx.Conn) error {
@@ -202,7 +208,7 @@ func (g *ground) left(ctx context.Context, conn *pgx.Conn, last string) (string,
 	var owed, disabled int
 	var passed bool
 	var checkpoint string
-	if err := conn.QueryRow(ctx, leftSQL, last, slotName).Scan(&owed, &disabled, &passed, &checkpoint); err != nil {
+	if err := conn.QueryRow(ctx, leftSQL, last, g.slot).Scan(&owed, &disabled, &passed, &checkpoint); err != nil {
 		return "", err
 	}
 	if owed+disabled > 0 || !passed {
@@ -221,15 +227,37 @@ func (g *ground) state() string {
 	return n.log.String()
 }
 
+// drainWell ends walpost in order once it streams, which must succeed, and gives the number of the process.
+func (g *ground) drainWell(ctx context.Context) (number int, err error) {
+	for {
+		err := g.runner.awaitReady(ctx)
+		if err == nil {
+			break
+		}
+		if !wait(ctx, 300*time.Millisecond) { // one that ended before it streamed is started again
+			return 0, err
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, drainPatience)
+	defer cancel()
+	n, err := g.runner.drain(ctx)
+	switch {
+	case err != nil:
+		return 0, err
+	case n == nil:
+		return 0, errors.New("walpost has ended")
+	case n.code != 0:
+		return 0, fmt.Errorf("walpost %d ended with status %d after SIGTERM:\n%s", n.number, n.code, n.log)
+	}
+	return n.number, nil
+}
+
 // drainOnce ends walpost in order while nothing is wrong, starts it again, and waits until a new event is through: if
 // anything else arrives with it, the drain has left it behind.
 func (g *ground) drainOnce(ctx context.Context) error {
-	n, err := g.runner.drain(ctx)
+	number, err := g.drainWell(ctx)
 	if err != nil {
 		return err
-	}
-	if n == nil || n.code != 0 {
-		return fmt.Errorf("walpost doesn't end well:\n%s", g.state())
 	}
 	if err := g.runner.start(); err != nil {
 		return err
@@ -256,7 +284,7 @@ func (g *ground) drainOnce(ctx context.Context) error {
 	g.receiver.mu.Lock()
 	defer g.receiver.mu.Unlock()
 	for d, all := range g.receiver.book {
-		if last := all[len(all)-1]; last.run > n.number && d.event != sentinel {
+		if last := all[len(all)-1]; last.run > number && d.event != sentinel {
 			g.problem("%v was sent after a drain in order:\n%s", d, g.history(d, all))
 		}
 	}

@@ -3,6 +3,8 @@
 package faults
 
 import (
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -32,16 +34,23 @@ func (c *checker) checkRepeats(d delivery, all []request) {
 // success and didn't bring it to the ledger is the one to look at.
 func (c *checker) cause(d delivery, before, after *request) string {
 	sender := c.runner.runs[before.run]
-	if after.run != before.run {
-		if sender.killed {
-			return "killed"
-		}
-		if during := c.journal.during(sender.drain, sender.ended); !sender.drain.IsZero() && unclean(during) {
-			return "drained in the midst of a fault"
-		}
+	if after.run != before.run && sender.killed {
+		return "killed"
 	}
 	if class, ok := c.failures[failure{before.id, before.attempt}]; ok && after.attempt != before.attempt {
 		return "the answer didn't reach walpost (" + class + ")"
+	}
+	drained := before.run
+	if after.run == before.run {
+		drained-- // what this one was given twice may be what the one before it left
+	}
+	if !c.strict && c.split(drained, c.workload.rows[d.event].transaction) {
+		return "drained in the midst of a transaction"
+	}
+	if after.run != before.run && !sender.drain.IsZero() {
+		if during := hostFaultsOf(c.journal.during(sender.drain, sender.ended)); during != "" {
+			return "drained during " + during
+		}
 	}
 	// What the process met since it began may have set a due time.
 	for _, s := range c.journal.during(sender.started, after.received) {
@@ -50,20 +59,36 @@ func (c *checker) cause(d delivery, before, after *request) string {
 		}
 	}
 	lease := webhookNamed(d.webhook).timeout + leaseMargin
-	if during := c.journal.during(before.at, after.received); after.received.Sub(before.at) >= lease && unclean(during) {
-		return "the lease ran out"
+	during := hostFaultsOf(c.journal.during(before.at, after.received))
+	if after.received.Sub(before.at) >= lease && during != "" {
+		return "the lease ran out during " + during
 	}
 	return ""
 }
 
-// unclean reports whether a fault of the host was in force: then outcomes don't reach the ledger.
-func unclean(spells []*spell) bool {
+// split reports whether a transaction may be the one that a drained process had taken a part of. There is one at most.
+// Such a process neither delivers nor records the rest, so the transaction comes again, and with it, today, what was
+// delivered or recorded of it: the next process doesn't ask the ledger after a drain in order.
+func (c *checker) split(number int, transaction int64) bool {
+	if number < 0 || c.runner.runs[number].drain.IsZero() {
+		return false
+	}
+	if _, known := c.halves[number]; !known {
+		c.halves[number] = transaction
+	}
+	return c.halves[number] == transaction
+}
+
+// hostFaultsOf names those spells that may keep outcomes from the ledger.
+func hostFaultsOf(spells []*spell) string {
+	var found []string
 	for _, s := range spells {
 		for i := range hostFaults {
 			if hostFaults[i].name == s.fault {
-				return true
+				found = append(found, s.fault)
 			}
 		}
 	}
-	return false
+	slices.Sort(found)
+	return strings.Join(slices.Compact(found), " and ")
 }

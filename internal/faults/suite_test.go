@@ -28,7 +28,7 @@ var settings = map[string]string{"max_prepared_transactions": "50"}
 func environment(t *testing.T) plan {
 	t.Helper()
 	p := plan{
-		seed: uint64(time.Now().UnixNano()), lasts: 15 * time.Second, workers: 4, stretch: 0.4,
+		seed: uint64(time.Now().UnixNano()), lasts: 15 * time.Second, workers: 4, pace: 60 * time.Millisecond, stretch: 0.4,
 		settle: 3 * time.Minute, strict: os.Getenv("FAULTS_STRICT") != "",
 	}
 	var err error
@@ -59,10 +59,12 @@ func TestFaults(t *testing.T) {
 	t.Parallel()
 	p := environment(t)
 	t.Logf("seed %d for %s", p.seed, p.lasts)
-	g, err := prepare(t.Context(), pgtest.Start(t, settings), t.TempDir(), 60*time.Millisecond)
+	server := pgtest.Start(t, settings)
+	g, err := prepare(t.Context(), server.URL("postgres"), "faults", t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
+	g.server = server
 	t.Cleanup(g.close)
 	if err := g.run(t.Context(), p); err != nil {
 		t.Error(err)

@@ -66,9 +66,9 @@ func webhookNamed(name string) *webhook {
 func (w *webhook) takes(topic string) bool { return w.topics == "*" || w.topics == topic }
 
 // configuration is the HCL of the suite's walpost.
-func configuration(receiver string) string {
+func configuration(receiver, slot string) string {
 	var s strings.Builder
-	fmt.Fprintf(&s, "database { url = env(\"DATABASE_URL\") }\noutbox {\n  slot = %q\n  publication = %q\n}\n", slotName, slotName)
+	fmt.Fprintf(&s, "database { url = env(\"DATABASE_URL\") }\noutbox {\n  slot = %q\n  publication = %q\n}\n", slot, publication)
 	for _, w := range webhooks {
 		fmt.Fprintf(&s, "webhook %q {\ntopics = [%q]\nurl = \"%s/%s\"\n%s\n}\n", w.name, w.topics, receiver, w.name, w.options)
 	}

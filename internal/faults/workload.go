@@ -31,8 +31,7 @@ type row struct {
 // workload is what all workers did. Every transaction also inserts its number into a table, so that the fate of one whose
 // COMMIT was not answered can be read afterwards.
 type workload struct {
-	url  string // past the proxy: the application's network isn't at fault here
-	pace time.Duration
+	url string // past the proxy: the application's network isn't at fault here
 
 	mu     sync.Mutex
 	rows   map[string]row
@@ -59,8 +58,8 @@ begin
 	end loop;
 end $$;`
 
-func newWorkload(url string, pace time.Duration) *workload {
-	return &workload{url: url, pace: pace, rows: map[string]row{}, fates: map[int64]fate{}, shapes: tally{}}
+func newWorkload(url string) *workload {
+	return &workload{url: url, rows: map[string]row{}, fates: map[int64]fate{}, shapes: tally{}}
 }
 
 // begin gives the next transaction its number.
@@ -109,7 +108,7 @@ type worker struct {
 }
 
 // work commits and rolls back transactions until ctx ends, and connects again whenever the connection is lost.
-func (w *workload) work(ctx context.Context, seed uint64) {
+func (w *workload) work(ctx context.Context, seed uint64, pace time.Duration) {
 	one := &worker{workload: w, random: rand.New(rand.NewPCG(seed, 1))}
 	defer one.disconnect()
 	for ctx.Err() == nil {
@@ -121,7 +120,7 @@ func (w *workload) work(ctx context.Context, seed uint64) {
 		cancel()
 		select {
 		case <-ctx.Done():
-		case <-time.After(time.Duration(one.random.Int64N(int64(2 * w.pace)))):
+		case <-time.After(time.Duration(one.random.Int64N(int64(2 * pace)))):
 		}
 	}
 }

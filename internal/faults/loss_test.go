@@ -1,0 +1,222 @@
+//go:build unix
+
+package faults
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/walpost/walpost/internal/pgtest"
+)
+
+// endSlotReader ends the walsender and waits for it, so that the slot may be changed. Its walpost is frozen meanwhile.
+const endSlotReader = "select pg_terminate_backend(active_pid, 10000) from pg_replication_slots where slot_name = '{slot}' and active_pid is not null"
+
+// loss breaks the stream for good. walpost must stop with a SetupError and an incident, whether it runs when that happens
+// or is started afterwards, and deliver nothing wrongly.
+type loss struct {
+	name     string
+	incident string
+	says     string // in the log
+	sql      []string
+}
+
+var losses = []loss{
+	{
+		"slot dropped", "slot_lost", "slot is gone",
+		[]string{endSlotReader, "select pg_drop_replication_slot('{slot}')"},
+	},
+	{
+		"publication dropped", "publication_lost", "publication",
+		[]string{"drop publication faults", endSlotReader},
+	},
+	{
+		"table taken from the publication", "publication_lost", "does not have the table",
+		[]string{"create table other ()", "alter publication faults set table other", endSlotReader},
+	},
+	{
+		"inserts taken from the publication", "publication_lost", "does not publish inserts",
+		[]string{"alter publication faults set (publish = 'update')", endSlotReader},
+	},
+	{
+		"rows hidden by the publication", "publication_lost", "hides rows",
+		[]string{"alter publication faults set table outbox where (aggregate_type = 'nobody')", endSlotReader},
+	},
+}
+
+// unnoticed are losses that walpost doesn't notice yet; FAULTS_STRICT asks it to.
+var unnoticed = []loss{
+	{
+		"slot advanced", "slot_lost", "slot",
+		[]string{endSlotReader, "select pg_replication_slot_advance('{slot}', pg_current_wal_insert_lsn())"},
+	},
+	{
+		"slot made anew", "slot_lost", "slot",
+		[]string{
+			endSlotReader, "select pg_drop_replication_slot('{slot}')",
+			"select pg_create_logical_replication_slot('{slot}', 'pgoutput')",
+		},
+	},
+}
+
+// lossPatience is more than the time between two looks at the publication, 30 s.
+const lossPatience = 45 * time.Second
+
+func TestLosses(t *testing.T) {
+	t.Parallel()
+	list := losses
+	if os.Getenv("FAULTS_STRICT") != "" {
+		list = append(list, unnoticed...)
+	}
+	for _, loss := range list {
+		for _, when := range []string{"under a running walpost", "while it is down"} {
+			t.Run(loss.name+" "+when, func(t *testing.T) {
+				t.Parallel()
+				l := startLoss(t)
+				l.insertAndAwait(t, "before")
+				running := when == "under a running walpost"
+				if running {
+					l.freeze(t)
+				} else if _, err := l.drainWell(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				l.insert(t, "between") // it is in the WAL that walpost has not read
+				for _, sql := range loss.sql {
+					if err := l.exec(t.Context(), strings.ReplaceAll(sql, "{slot}", l.slot)); err != nil {
+						t.Fatal(err)
+					}
+				}
+				n := l.resume(t, running)
+				select {
+				case <-n.done:
+				case <-time.After(lossPatience):
+					t.Fatalf("walpost goes on:\n%s", n.log)
+				}
+				if n.code != exitSetup || !strings.Contains(n.log.String(), loss.says) {
+					t.Errorf("status %d, and %q isn't in its log:\n%s", n.code, loss.says, n.log)
+				}
+				l.wantIncident(t, loss.incident)
+				l.wantOnly(t, "before", "between")
+			})
+		}
+	}
+}
+
+// lossGround is a ground with rows of its own.
+type lossGround struct {
+	*ground
+	kept *run
+}
+
+func startLoss(t *testing.T) *lossGround {
+	t.Helper()
+	db := pgtest.New(t)
+	g, err := prepare(t.Context(), db.URL, db.Name, t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(g.close)
+	if err := g.runner.start(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := g.runner.awaitReady(ctx); err != nil {
+		t.Fatal(err)
+	}
+	return &lossGround{ground: g}
+}
+
+func (l *lossGround) insert(t *testing.T, id string) {
+	t.Helper()
+	payload := fmt.Sprintf(`{"contact": {"id": %q}}`, id)
+	err := l.exec(t.Context(), fmt.Sprintf(`insert into public.outbox (aggregate_type, aggregate_id, event_type, payload)
+		values ('contact', '7', 'contact.tagged', '%s')`, payload))
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// insertAndAwait inserts a row and waits until each webhook has it.
+func (l *lossGround) insertAndAwait(t *testing.T, id string) {
+	t.Helper()
+	l.insert(t, id)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for list := kinds[0].deliveries(id); l.receiver.arrived(list) < len(list); {
+		select {
+		case <-l.receiver.heard:
+		case <-ctx.Done():
+			t.Fatalf("%s doesn't arrive:\n%s", id, l.state())
+		}
+	}
+}
+
+// freeze stops walpost for as long as the damage is being done.
+func (l *lossGround) freeze(t *testing.T) {
+	t.Helper()
+	if l.kept = l.runner.current(true); l.kept == nil {
+		t.Fatal("walpost doesn't run")
+	}
+	l.runner.signal(syscall.SIGSTOP)
+}
+
+// resume lets the process go on, or starts another, and gives it.
+func (l *lossGround) resume(t *testing.T, running bool) *run {
+	t.Helper()
+	if running {
+		l.runner.signal(syscall.SIGCONT)
+		return l.kept
+	}
+	if err := l.runner.start(); err != nil {
+		t.Fatal(err)
+	}
+	l.runner.mu.Lock()
+	defer l.runner.mu.Unlock()
+	n := l.runner.runs[len(l.runner.runs)-1]
+	n.asked = true // its end is expected
+	return n
+}
+
+func (l *lossGround) wantIncident(t *testing.T, kind string) {
+	t.Helper()
+	err := l.with(t.Context(), func(conn *pgx.Conn) error {
+		rows, _ := conn.Query(t.Context(), "select kind from walpost.incident where resolved_at is null")
+		found, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		if len(found) != 1 || found[0] != kind {
+			t.Errorf("incidents %v, want %s", found, kind)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// wantOnly checks that nothing has arrived but what may have.
+func (l *lossGround) wantOnly(t *testing.T, events ...string) {
+	t.Helper()
+	l.receiver.mu.Lock()
+	defer l.receiver.mu.Unlock()
+	for d, all := range l.receiver.book {
+		known := false
+		for _, event := range events {
+			known = known || d.event == event
+		}
+		for i := range all {
+			if !known || d.topic != "contact.tagged" || all[i].id != all[0].id || all[i].body != all[0].body {
+				t.Errorf("arrived: %v %+v", d, all[i])
+			}
+		}
+	}
+	for _, p := range l.problems {
+		t.Error(p)
+	}
+}
