@@ -58,11 +58,13 @@ func (r *rig) insertEach(from, to int) {
 
 func eventID(i int) string { return fmt.Sprintf("%08d-0000-4000-8000-000000000000", i) }
 
+func deliveryOf(event int) string { return route.DeliveryID(eventID(event), "contact.tagged", "hook") }
+
 // batchID is the webhook-id of a request with these events.
 func batchID(numbers ...int) string {
 	ids := make([]string, len(numbers))
 	for i, n := range numbers {
-		ids[i] = route.DeliveryID(eventID(n), "contact.tagged", "hook")
+		ids[i] = deliveryOf(n)
 	}
 	return route.BatchID(ids)
 }
