@@ -186,25 +186,34 @@ func (in *inspector) field(root string, object cty.Type, step hcl.Traverser) {
 	in.report(at, fmt.Sprintf("Unknown %s attribute %q", root, name), "There is no such attribute.%s%s", hint(name, fields, nil), more)
 }
 
-// local checks local.NAME, and that what it is made of is here.
+// local checks local.NAME, and that what it is made of is here. Where the name is computed,
+// that goes for all of them.
 func (in *inspector) local(t hcl.Traversal) {
 	name, at := localName(t)
 	if name == "" {
-		return // all of them, or one whose name is computed
+		for _, each := range in.scope.locals.names() {
+			found, _ := in.scope.locals.find(each)
+			in.useLocal(found, t.SourceRange())
+		}
+		return
 	}
 	found, _ := in.scope.locals.find(name)
 	if found == nil {
 		in.report(at, fmt.Sprintf("Unknown local %q", name), "No locals block that is seen from here has it.%s", hint(name, in.scope.locals.names(), nil))
 		return
 	}
-	found.used = true
-	in.failed = in.failed || found.failed
+	in.useLocal(found, at)
+}
+
+func (in *inspector) useLocal(l *local, at hcl.Range) {
+	l.used = true
+	in.failed = in.failed || l.failed
 	if in.trying == 0 {
-		in.paths = append(in.paths, found.paths...)
+		in.paths = append(in.paths, l.paths...)
 	}
-	for _, use := range slices.Sorted(maps.Keys(found.uses)) {
+	for _, use := range slices.Sorted(maps.Keys(l.uses)) {
 		if why := in.scope.absent[use]; why != "" {
-			in.report(at, fmt.Sprintf("No local.%s here", name), "It is made of %s, declared at %s. %s", use, place(found.DeclRange), why)
+			in.report(at, fmt.Sprintf("No local.%s here", l.Name), "It is made of %s, declared at %s. %s", use, place(l.DeclRange), why)
 			return
 		}
 		in.use(use)

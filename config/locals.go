@@ -165,7 +165,15 @@ func (l *loader) checkLocal(each *local, in *locals, path []*local) {
 	each.state = localOpen
 	for _, t := range each.expr.Variables() {
 		name, _ := localName(t)
-		if next, of := in.find(name); next != nil {
+		names := []string{name}
+		if name == "" && t.RootName() == rootLocal {
+			names = in.names() // any, as the name is computed
+		}
+		for _, name := range names {
+			next, of := in.find(name)
+			if next == nil {
+				continue
+			}
 			next.used = true // also if the local is part of a cycle, and isn't evaluated
 			l.checkLocal(next, of, append(path, each))
 		}

@@ -12,7 +12,7 @@ import (
 
 // maxSteps is how often the innermost expression of nested `for`s may be evaluated for
 // collections that are constant. More would stop the daemon for a while.
-const maxSteps = 100_000
+const maxSteps = 20_000
 
 // loop is a `for` expression that the inspector is in.
 type loop struct {
@@ -53,7 +53,7 @@ func (in *inspector) enterBody(expr hclsyntax.Expression) {
 	}
 	if steps > maxSteps && !in.endless {
 		in.endless = true
-		in.report(inner.expr.Range(), "Too many steps", "This would be evaluated more than 100,000 times, at once. Use shorter lists, or fewer of them within each other.")
+		in.report(inner.expr.Range(), "Too many steps", "This would be evaluated more than 20,000 times, at once. Use shorter lists, or fewer of them within each other.")
 	}
 	in.frames = append(in.frames, frame{names: inner.names, steps: min(steps, maxSteps+1)})
 	if !inner.known && in.trying == 0 {

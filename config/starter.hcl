@@ -1,5 +1,6 @@
 # walpost's configuration. "walpost check" checks it; a running walpost takes up
-# changes on SIGHUP. All *.hcl files of a folder can be one configuration, too.
+# changes. All *.hcl files of a folder can be one configuration, too. docs/rules.md
+# has the whole language.
 
 # The application's database. The user needs the REPLICATION attribute, and
 # Postgres wal_level = logical.
@@ -54,6 +55,7 @@ webhook "example" {
   # when    = event.data.contact.email != null
   # method  = "PUT"
   # url     = "https://example.com/contacts/${urlencode(event.aggregate_id)}"
+  # query   = { source = "walpost" }
   # headers = { Authorization = "Bearer ${env("EXAMPLE_TOKEN")}" }
   # body    = { email = event.data.contact.email }
   # timeout = "10s"
@@ -69,4 +71,16 @@ webhook "example" {
 # admin {
 #   listen = "127.0.0.1:8710"
 #   token  = env("WALPOST_ADMIN_TOKEN")
+# }
+
+# What becomes of an event once the webhook is enabled. "walpost test" tries it, and
+# sends nothing.
+# test "the webhook gets tagged contacts" {
+#   event {
+#     type    = "contact.tagged"
+#     payload = { contact = { email = "ada@example.com" }, tag = { name = "vip" } }
+#   }
+#   expect "example" {
+#     topic = "contact.tagged"
+#   }
 # }

@@ -67,10 +67,10 @@ webhook "bombs" {
   topics      = ["*"]
   url         = "https://crm.example/"
   body_params = {
-    a = [for a in range(1024) : [for b in range(1024) : [for c in range(1024) : a]]] # want "Too many steps.*more than 100,000"
+    a = [for a in range(1024) : [for b in range(1024) : [for c in range(1024) : a]]] # want "Too many steps.*more than 20,000"
     b = [for a in range(1000) : [for b in range(a) : [for c in range(b) : c]]]       # want "Too many steps"
     c = [for a in [for b in range(1024) : [for c in range(1024) : b]] : a]           # want "Too many steps"
-    d = [for a in range(300) : [for b in range(300) : a + b]]
+    d = [for a in range(100) : [for b in range(100) : a + b]]
   }
 }
 
