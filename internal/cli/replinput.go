@@ -56,15 +56,16 @@ func (r *repl) lines() (*lineReader, error) {
 		io.Reader
 		io.Writer
 	}{in, r.Stdout}, prompt)
-	if width, height, err := term.GetSize(fd); err == nil {
-		_ = terminal.SetSize(width, height) // only fails where writing does
-	}
 	terminal.AutoCompleteCallback = r.complete
 	return &lineReader{
 		interactive: true,
 		out:         terminal, errs: terminal,
 		close: func() { _ = term.Restore(fd, before) }, // nothing is left to do about it
 		next: func(more bool) (string, error) {
+			// Some terminals say that they have no width; x/term's own is better then.
+			if width, height, err := term.GetSize(fd); err == nil && width > 0 {
+				_ = terminal.SetSize(width, height) // only fails where writing does
+			}
 			terminal.SetPrompt(prompt)
 			if more {
 				terminal.SetPrompt(promptMore)
