@@ -126,7 +126,8 @@ func (b *block) tokenParams() map[string]string {
 	params := map[string]string{}
 	for name, v := range value.AsValueMap() {
 		if v.IsNull() || v.Type() != cty.String {
-			b.wrongType(attr.Expr.Range(), "params."+name, v, "a string")
+			at, what := b.placeOf("params", name)
+			b.wrongType(at, what, v, "a string")
 			continue
 		}
 		params[name] = v.AsString()

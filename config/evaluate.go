@@ -207,6 +207,7 @@ func (in *inspector) local(t hcl.Traversal) {
 
 func (in *inspector) useLocal(l *local, at hcl.Range) {
 	l.used = true
+	in.secrets = in.secrets || l.uses[aSecret]
 	in.failed = in.failed || l.failed
 	if in.trying == 0 {
 		in.paths = append(in.paths, l.paths...)
@@ -241,6 +242,7 @@ func (in *inspector) call(call *hclsyntax.FunctionCallExpr) {
 		return
 	}
 	in.secrets = true
+	in.use(aSecret)
 	if len(call.Args) == 0 {
 		return // evaluation says so
 	}
@@ -282,13 +284,28 @@ func (in *inspector) read(call *hclsyntax.FunctionCallExpr, name string) {
 func (in *inspector) key(key hclsyntax.Expression) {
 	// The visitor never returns diagnostics.
 	_ = hclsyntax.VisitAll(key, func(node hclsyntax.Node) hcl.Diagnostics {
-		if call, ok := node.(*hclsyntax.FunctionCallExpr); ok && isReading(call) {
+		if in.isSecret(node) {
 			in.keyed = true
 			in.report(key.Range(), "Secret as a name",
 				"What env() and file() give is secret, and a name can't be. Write the name itself.")
 		}
 		return nil
 	})
+}
+
+// isSecret reports whether a node is a call of env() or file(), or a local that is made
+// of one.
+func (in *inspector) isSecret(node hclsyntax.Node) bool {
+	switch node := node.(type) {
+	case *hclsyntax.FunctionCallExpr:
+		return isReading(node)
+	case *hclsyntax.ScopeTraversalExpr:
+		if name, _ := localName(node.Traversal); name != "" && in.scope.locals != nil {
+			found, _ := in.scope.locals.find(name)
+			return found != nil && found.uses[aSecret]
+		}
+	}
+	return false
 }
 
 // refuseSecret reports a value that is made of a secret where none may go.

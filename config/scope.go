@@ -14,6 +14,9 @@ const (
 	rootLocal    = "local"
 )
 
+// aSecret is what an expression uses that calls env() or file().
+const aSecret = "a secret"
+
 // captured is the function that reads what a `capture` block kept.
 const captured = "captured"
 

@@ -169,20 +169,21 @@ func (b *block) fields(argument string) map[string]cty.Value {
 	return fields
 }
 
-// placeOf is where an argument's object has that name, or else the argument.
-func (b *block) placeOf(argument, name string) hcl.Range {
+// placeOf is where an argument's object has that name, and what to call it there. A name
+// that isn't written out may be secret.
+func (b *block) placeOf(argument, name string) (at hcl.Range, what string) {
 	expr := b.argument(argument).Expr
 	if at, ok := itemNamed(expr, name); ok {
-		return at
+		return at, argument + "." + name
 	}
-	return expr.Range()
+	return expr.Range(), argument
 }
 
 // testCaptured reads `captured = { webhook = { key = value } }`.
 func (b *block) testCaptured() map[string]map[string]json.RawMessage {
 	all := map[string]map[string]json.RawMessage{}
 	for webhook, entries := range b.fields(captured) {
-		at := b.placeOf(captured, webhook)
+		at, what := b.placeOf(captured, webhook)
 		if !b.knownWebhook(webhook, at) {
 			continue
 		}
@@ -190,7 +191,7 @@ func (b *block) testCaptured() map[string]map[string]json.RawMessage {
 			b.fail(at, "Webhook without capture", "The webhook %q keeps nothing of its answers, and captured() can't find anything.", webhook)
 		}
 		if entries.IsNull() || !isObject(entries.Type()) {
-			b.wrongType(at, captured+"."+webhook, entries, `an object of keys, such as { "42" = 1001 }`)
+			b.wrongType(at, what, entries, `an object of keys, such as { "42" = 1001 }`)
 			continue
 		}
 		all[webhook] = map[string]json.RawMessage{}
@@ -237,7 +238,8 @@ func (b *block) texts(argument string) map[string]*string {
 		}
 		switch text, err := convert.Convert(value, cty.String); {
 		case err != nil:
-			b.wrongType(b.placeOf(argument, name), argument+"."+name, value, "a string")
+			at, what := b.placeOf(argument, name)
+			b.wrongType(at, what, value, "a string")
 		case text.IsNull():
 			texts[name] = nil
 		default:

@@ -54,3 +54,25 @@ webhook "no_secret" {
   sign { # want "Missing argument \"secret\""
   }
 }
+
+locals {
+  token = lower(env("TOKEN"))
+  twice = "${local.token}${local.token}"
+}
+
+webhook "local_secret" {
+  topics = ["*"]
+  url    = "https://crm.example/"
+  query  = { token = local.token, t = local.twice }
+  when   = local.twice == "x"                 # want "Secret where none may go.*a condition"
+  body = [
+    parseint(local.twice, 10),                # want "Invalid function argument.*not shown"
+    { (local.token) = 1 },                    # want "Secret as a name"
+  ]
+  body_params = { a = { for k in [local.token, local.token] : k => 1 }, b = parseint(upper(local.token), 10) } # want "Both body and body_params" "Duplicate object key.*not shown" "Invalid function argument.*not shown"
+
+  capture {
+    key   = local.token                       # want "Secret where none may go"
+    value = { for e in [1] : local.twice => e } # want "Secret as a name"
+  }
+}
