@@ -101,10 +101,19 @@ func (p *pipeline) unrenderedBatch(b *batch, problem route.Problem) {
 		p.attemptBatch(b)
 		return
 	}
-	// Each is good by itself, so they are too many, or disagree: on the URL, for example.
+	p.attemptHalves(b) // each is good by itself, so they are too many, or disagree: on the URL, for example
+}
+
+// attemptHalves sends in two requests what can't go in one.
+func (p *pipeline) attemptHalves(b *batch) {
 	for _, half := range b.halves() {
 		p.attemptBatch(half)
 	}
+}
+
+func (p *pipeline) logBatch(b *batch, a *sender.Attempt, r *result, failed int) {
+	p.logged(r).Str(keyDelivery, a.DeliveryID).Str(keyTopic, a.Topic).Str(keyWebhook, b.queue.name).
+		Int(keyAttempt, a.Number).Int(keyCount, len(b.members)).Int(keyFailed, failed).Msg("batch attempt")
 }
 
 func (p *pipeline) sendBatch(b *batch, request route.Request) {
@@ -119,6 +128,11 @@ func (p *pipeline) sendBatch(b *batch, request route.Request) {
 	j := &judge{target: b.target, deliveries: b.routed}
 	a.Judge = j.in(p.sending)
 	common := result{Outcome: b.target.endpoint.Send(p.sending, a)}
+	if common.Verdict == sender.Rejected && common.Status != 0 && len(b.members) > 1 {
+		p.logBatch(b, &a, &common, 0)
+		p.attemptHalves(b) // one bad event makes the endpoint refuse all: the others must not fail for it
+		return
+	}
 	for _, d := range b.members {
 		b.queue.finish(d)
 	}
@@ -128,8 +142,7 @@ func (p *pipeline) sendBatch(b *batch, request route.Request) {
 		common.disabled = p.gone(b.queue)
 	}
 	failed := j.failed(&common)
-	p.logged(&common).Str(keyDelivery, a.DeliveryID).Str(keyTopic, a.Topic).Str(keyWebhook, b.queue.name).
-		Int(keyAttempt, a.Number).Int(keyCount, len(b.members)).Int(keyFailed, len(failed)).Msg("batch attempt")
+	p.logBatch(b, &a, &common, len(failed))
 	for i, d := range b.members {
 		r := common
 		if failed[i] {

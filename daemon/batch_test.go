@@ -342,3 +342,31 @@ func TestEveryEventOfManyBatchesArrivesOnce(t *testing.T) {
 		t.Errorf("%d deliveries of %d events", delivered, events)
 	}
 }
+
+func TestBatchRefusedForOneEventFailsThatOneOnly(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, batched(4, "10s", "  permanent = [400]"))
+	r.receiver.answers(func(w http.ResponseWriter, req *http.Request) {
+		body, err := io.ReadAll(req.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		if strings.Contains(string(body), `"3"`) {
+			w.WriteHeader(http.StatusBadRequest)
+		}
+	})
+	r.start()
+	r.insert(numbered(1, 4)...)
+	r.until("select exists (select from walpost.delivery where state = 'failed' and last_status = 400)")
+	var got []string
+	for range 5 { // all, the good half, the bad half, and its two
+		got = append(got, r.receiver.next().ids(t))
+	}
+	if !slices.Contains(got, "[1 2]") || !slices.Contains(got, "[4]") {
+		t.Errorf("requests for %v, want one for [1 2] and one for [4]", got)
+	}
+	r.receiver.none()
+	if n := r.count("walpost.delivery"); n != 1 {
+		t.Errorf("%d deliveries are recorded, want the refused one alone", n)
+	}
+}

@@ -23,7 +23,7 @@ type queue struct {
 	mu      sync.Mutex
 	target  *target
 	gate    gate
-	waiting ring
+	waiting line
 	bytes   int64
 	running int
 	// unrecorded are the running attempts of deliveries that the ledger doesn't know yet.
@@ -47,6 +47,9 @@ type target struct {
 	options  sender.Options // that the endpoint was made with
 	endpoint *sender.Endpoint
 }
+
+// owedShare is the part of a webhook's concurrency that owed deliveries get beside a flood of fresh ones.
+const owedShare = 8
 
 // maxQueueBytes bounds the payload bytes that wait in one queue, beside its bound in deliveries.
 const maxQueueBytes = 8 << 20
@@ -78,7 +81,8 @@ func newQueue(name string, t *target, attempt func(*queue, work), wake chan stru
 	}
 }
 
-// push takes the delivery, or says why not. pressed: memory is short, so that only an empty queue may take.
+// push takes the delivery, or says why not. pressed: memory is short, so that only an empty queue may take. For a
+// claimed one there is room: free said so.
 func (q *queue) push(d *delivery, now time.Time, pressed bool) admission {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -88,7 +92,7 @@ func (q *queue) push(d *delivery, now time.Time, pressed bool) admission {
 	case gateStopped:
 		return refusedStopped
 	}
-	if !q.fits(d, pressed) && (!q.hurry() || !q.fits(d, pressed)) {
+	if !d.recorded() && !q.fits(d, pressed) && (!q.hurry() || !q.fits(d, pressed)) {
 		return refusedFull
 	}
 	q.waiting.push(d)
@@ -98,9 +102,9 @@ func (q *queue) push(d *delivery, now time.Time, pressed bool) admission {
 	return admitted
 }
 
-// fits reports whether there is room for the delivery. The caller holds mu.
+// fits reports whether there is room for a fresh delivery. The caller holds mu.
 func (q *queue) fits(d *delivery, pressed bool) bool {
-	n := q.waiting.len()
+	n := q.waiting.fresh.len()
 	return n < q.target.webhook.Queue && (n == 0 || !pressed && q.bytes+d.size() <= maxQueueBytes)
 }
 
@@ -156,8 +160,11 @@ func (q *queue) take() work {
 func (q *queue) takeFront() *delivery {
 	d := q.waiting.pop()
 	q.bytes -= d.size()
-	if !d.recorded() {
+	switch {
+	case !d.recorded():
 		q.unrecorded[d] = struct{}{}
+	case q.backlog && q.waiting.owed.len() == 0:
+		signal(q.wake)
 	}
 	return d
 }
@@ -184,8 +191,8 @@ func (q *queue) late(now time.Time, parkAfter time.Duration) (waiting, running [
 	if batch := q.target.webhook.Batch; batch != nil {
 		patience = max(patience, batch.Wait+watchEvery)
 	}
-	for d := q.waiting.front(); d != nil && now.Sub(d.since) > patience; d = q.waiting.front() {
-		waiting = append(waiting, q.drop())
+	for d := q.waiting.fresh.front(); d != nil && now.Sub(d.since) > patience; d = q.waiting.fresh.front() {
+		waiting = append(waiting, q.drop(&q.waiting.fresh))
 	}
 	for d := range q.unrecorded {
 		if now.Sub(d.since) > parkAfter {
@@ -205,15 +212,15 @@ func (q *queue) shut(g gate) []*delivery {
 	q.gate = max(q.gate, g)
 	var waiting []*delivery
 	for q.waiting.len() > 0 {
-		waiting = append(waiting, q.drop())
+		waiting = append(waiting, q.drop(&q.waiting))
 	}
 	q.await()
 	return waiting
 }
 
 // drop takes the front out unsent. The caller holds mu and knows that one waits.
-func (q *queue) drop() *delivery {
-	d := q.waiting.pop()
+func (q *queue) drop(from interface{ pop() *delivery }) *delivery {
+	d := from.pop()
 	q.bytes -= d.size()
 	signal(q.room)
 	return d
@@ -258,8 +265,8 @@ func (q *queue) aim(t *target) *target {
 	return old
 }
 
-// free is how many deliveries a claim from the ledger may bring now: as many as can start at once. How long it may
-// lease them comes with it.
+// free is how many deliveries a claim from the ledger may bring now: as many as can start at once, and a share of the
+// concurrency even if fresh ones fill it. How long it may lease them comes with it.
 func (q *queue) free() (n int, lease time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -267,11 +274,11 @@ func (q *queue) free() (n int, lease time.Duration) {
 	if q.gate != gateOpen {
 		return 0, leaseOf(w)
 	}
-	n = w.Concurrency - q.running
+	n, share := w.Concurrency-q.running, max(1, w.Concurrency/owedShare)
 	if w.Batch != nil {
-		n = min(n*q.batchSize(), w.Queue)
+		n, share = min(n*q.batchSize(), w.Queue), share*q.batchSize()
 	}
-	return max(0, n-q.waiting.len()), leaseOf(w)
+	return max(0, n-q.waiting.len(), share-q.waiting.owed.len()), leaseOf(w)
 }
 
 // lease is how long the ledger grants a delivery to the queue.
@@ -298,7 +305,7 @@ func (q *queue) claimed(backlog bool) {
 func (q *queue) stalled(now time.Time) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	d := q.waiting.front()
+	d := q.waiting.fresh.front()
 	return d != nil && now.Sub(d.since) > stallAfter
 }
 

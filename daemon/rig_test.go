@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -232,6 +233,7 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	answer := r.answer
 	r.mu.Unlock()
 	if answer != nil {
+		req.Body = io.NopCloser(bytes.NewReader(body))
 		answer(w, req)
 	}
 }
