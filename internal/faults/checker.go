@@ -236,6 +236,9 @@ func (c *checker) countEnds() {
 
 // history tells all requests of a delivery, and what was going on.
 func (g *ground) history(d delivery, all []request) string {
+	if len(g.problems) > enoughProblems {
+		return ""
+	}
 	var s strings.Builder
 	for i := range all {
 		q := &all[i]

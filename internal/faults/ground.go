@@ -42,6 +42,9 @@ type ground struct {
 	problems []string // what went wrong that no fault explains
 }
 
+// enoughProblems is how many are told with their history, which takes time to write.
+const enoughProblems = 30
+
 // problem notes something that must not happen.
 func (g *ground) problem(format string, args ...any) {
 	g.mu.Lock()

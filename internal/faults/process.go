@@ -110,7 +110,7 @@ type runner struct {
 	respawns *time.Timer
 }
 
-// start begins the next process.
+// start begins the next process, unless one runs.
 func (r *runner) start() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -121,6 +121,13 @@ func (r *runner) start() error {
 func (r *runner) spawn() error {
 	if r.closed {
 		return nil
+	}
+	if len(r.runs) > 0 {
+		select {
+		case <-r.runs[len(r.runs)-1].done:
+		default:
+			return nil // the supervisor was quicker than the fault, or the other way round
+		}
 	}
 	n := &run{
 		number: len(r.runs), cmd: exec.Command(os.Args[0]), log: &tail{}, started: time.Now(),

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -23,7 +24,10 @@ type proxy struct {
 }
 
 // link is one connection through the proxy.
-type link struct{ client, server *net.TCPConn }
+type link struct {
+	client, server *net.TCPConn
+	lost           atomic.Bool // no byte passes any more
+}
 
 func newProxy(target string) (*proxy, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -63,18 +67,21 @@ func (p *proxy) serve(client *net.TCPConn) {
 	}
 	defer p.remove(l)
 	var both sync.WaitGroup
-	both.Go(func() { p.forward(l.server, l.client) })
-	both.Go(func() { p.forward(l.client, l.server) })
+	both.Go(func() { p.forward(l, l.server, l.client) })
+	both.Go(func() { p.forward(l, l.client, l.server) })
 	both.Wait()
 }
 
 // forward copies one direction. Bytes wait while the network is slow or frozen.
-func (p *proxy) forward(to, from *net.TCPConn) {
+func (p *proxy) forward(l *link, to, from *net.TCPConn) {
 	buffer := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(buffer)
 		if n > 0 {
 			p.delay()
+			if l.lost.Load() {
+				continue
+			}
 			if _, err := to.Write(buffer[:n]); err != nil {
 				_ = from.CloseRead()
 				return
@@ -82,6 +89,9 @@ func (p *proxy) forward(to, from *net.TCPConn) {
 		}
 		if err != nil {
 			p.delay()
+			if l.lost.Load() {
+				return
+			}
 			if err == io.EOF { //nolint:errorlint // Read gives io.EOF itself
 				_ = to.CloseWrite()
 			} else {
@@ -158,6 +168,17 @@ func (p *proxy) cut(how func(*net.TCPConn)) {
 	for l := range p.links {
 		how(l.client)
 		how(l.server)
+	}
+}
+
+// forget loses all connections as a firewall does that drops their state: the server's halves end, walpost's stay open,
+// take every byte, and are never answered. New connections are good.
+func (p *proxy) forget() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for l := range p.links {
+		l.lost.Store(true)
+		reset(l.server)
 	}
 }
 
