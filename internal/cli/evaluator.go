@@ -220,6 +220,9 @@ func (e *evaluator) evaluate(ctx context.Context, text string, out io.Writer, co
 		return "", failed("", "%s", problem.Error())
 	}
 	request, problem := table.Render(ctx, &delivery)
+	if problem != nil && problem.Temporary {
+		return "", notLookedUp(problem)
+	}
 	if problem != nil {
 		return "", failed("", "%s: %s", problem.Summary, problem.Detail)
 	}

@@ -82,7 +82,15 @@ func (p *planning) run(ctx context.Context) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		document.add(row, before.outcomes(ctx, row), after.outcomes(ctx, row))
+		was, err := before.outcomes(ctx, row)
+		if err != nil {
+			return err
+		}
+		is, err := after.outcomes(ctx, row)
+		if err != nil {
+			return err
+		}
+		document.add(row, was, is)
 	}
 	document.sort()
 	return p.out.write(p.Stdout, document, func() string { return p.text(document) })

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/walpost/walpost/config"
 	"github.com/walpost/walpost/internal/ledger"
@@ -36,6 +37,11 @@ func capturesOf(book *ledger.Ledger) func(ctx context.Context, webhook, key stri
 	}
 }
 
+// notLookedUp is the error of a request that needs something captured which could not be looked up.
+func notLookedUp(p *route.Problem) error {
+	return fmt.Errorf("look up what was captured: %w", p.Err)
+}
+
 // target is where a delivery of a row goes.
 type target struct{ webhook, topic string }
 
@@ -47,7 +53,7 @@ type outcome struct {
 }
 
 // outcomes are what the configuration makes of a row.
-func (s *planSide) outcomes(ctx context.Context, row *outbox.Row) map[target]outcome {
+func (s *planSide) outcomes(ctx context.Context, row *outbox.Row) (map[target]outcome, error) {
 	all := map[target]outcome{}
 	deliveries, problems := s.table.Route(row)
 	for _, p := range problems {
@@ -55,13 +61,16 @@ func (s *planSide) outcomes(ctx context.Context, row *outbox.Row) map[target]out
 	}
 	for i := range deliveries {
 		d := &deliveries[i]
-		all[target{d.Webhook, d.Topic}] = s.outcome(ctx, d)
+		request, problem := s.table.RenderBatch(ctx, []*route.Delivery{d})
+		if problem != nil && problem.Temporary {
+			return nil, notLookedUp(problem)
+		}
+		all[target{d.Webhook, d.Topic}] = s.outcome(d, request, problem)
 	}
-	return all
+	return all, nil
 }
 
-func (s *planSide) outcome(ctx context.Context, d *route.Delivery) outcome {
-	request, problem := s.table.RenderBatch(ctx, []*route.Delivery{d})
+func (s *planSide) outcome(d *route.Delivery, request route.Request, problem *route.Problem) outcome {
 	switch {
 	case problem != nil && problem.Waiting:
 		return outcome{request: "waiting", shown: "waits: its wait_for is not true\n"}

@@ -140,7 +140,7 @@ func (s *sending) deliver(ctx context.Context, topic *config.Topic, payload []by
 		request, problem = s.table.RenderBatch(ctx, []*route.Delivery{&delivery})
 	}
 	if problem != nil {
-		return s.unmade(problem)
+		return s.unmade(topic, problem)
 	}
 	s.document = newSendDocument(&delivery)
 	s.document.Note = s.note(&delivery)
@@ -185,13 +185,16 @@ func (s *sending) send(ctx context.Context, d *route.Delivery, r route.Request) 
 }
 
 // unmade is the failure of an event that no request can be made of.
-func (s *sending) unmade(p *route.Problem) error {
-	if p.Waiting {
+func (s *sending) unmade(topic *config.Topic, p *route.Problem) error {
+	switch {
+	case p.Temporary:
+		return notLookedUp(p)
+	case p.Waiting:
 		return &failure{code: exitCheck, problem: s.webhook.Name + " waits: its wait_for is not true, so nothing was sent"}
 	}
 	return &failure{
 		code: exitCheck, problem: "the request can't be made: " + p.Error(),
-		fix: "walpost repl --topic " + s.document.Topic + " evaluates expressions on the same sample",
+		fix: "walpost repl --topic " + topic.Name + " evaluates expressions on the same sample",
 	}
 }
 
