@@ -67,8 +67,8 @@ webhook "local_secret" {
   when   = local.twice == "x"                 # want "Secret where none may go.*a condition"
   body = [
     parseint(local.twice, 10),                # want "Invalid function argument.*not shown"
-    { (local.token) = 1 },                    # want "Secret as a name"
   ]
+  form        = { n = { (local.token) = 1 } } # want "Both body and form" "Secret as a name"
   body_params = { a = { for k in [local.token, local.token] : k => 1 }, b = parseint(upper(local.token), 10) } # want "Both body and body_params" "Duplicate object key.*not shown" "Invalid function argument.*not shown"
 
   capture {
