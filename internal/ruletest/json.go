@@ -39,8 +39,14 @@ func decode(text []byte) (any, error) {
 	return value, nil
 }
 
+// maxIndent bounds the indentation, in characters: deeply nested text would else grow with the square of its depth.
+const maxIndent = 100
+
 func writeJSON(b *strings.Builder, value any, indent string) {
-	inner := indent + "  "
+	inner := indent
+	if len(indent) < maxIndent {
+		inner += "  "
+	}
 	switch v := value.(type) {
 	case map[string]any:
 		if len(v) == 0 {

@@ -101,6 +101,15 @@ func TestPrettyJSON(t *testing.T) {
 	}
 }
 
+func TestPrettyJSONOfDeepText(t *testing.T) {
+	t.Parallel()
+	const depth = 9000
+	deep := strings.Repeat("[", depth) + "1" + strings.Repeat("]", depth)
+	if got := ruletest.PrettyJSON([]byte(deep)); len(got) > depth*300 || strings.Join(strings.Fields(got), "") != deep {
+		t.Errorf("%d bytes became %d", len(deep), len(got))
+	}
+}
+
 // The one form of a value is its own form, and still the same value.
 func FuzzPrettyJSON(f *testing.F) {
 	for _, seed := range []string{`{"b":1.50,"a":[1e3,-0,"x"]}`, `1e-7`, `[]`, `"\ud800"`, `1.e`} {
