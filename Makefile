@@ -24,6 +24,10 @@ race: ## run all tests under the race detector
 matrix: ## run what touches Postgres on Postgres 17 and 18 too (from npm)
 	for v in 17 18; do WALPOST_PG_BIN=$$(.ci/postgres $$v) go test ./cdc ./internal/ledger ./daemon || exit 1; done
 
+.PHONY: faults
+faults: ## play faults at random for FAULTS_FOR (default 1h) and check the invariants; FAULTS_SEED repeats a run
+	FAULTS_FOR=$${FAULTS_FOR:-1h} go test -race -timeout 0 -v -run TestFaults ./internal/faults
+
 .PHONY: demo
 demo: ## see the main job done on a throw-away Postgres
 	go run ./cmd/walpost demo

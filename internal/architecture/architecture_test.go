@@ -40,6 +40,7 @@ var foreign = map[string][]string{
 	"github.com/hashicorp/go-retryablehttp":      {"sender"},
 	"github.com/hashicorp/hcl/v2":                {"config", "internal/route", "internal/ruletest", "daemon", "internal/cli"},
 	"github.com/zclconf/go-cty/cty":              {"config", "internal/route"},
+	"golang.org/x/oauth2":                        {"sender"},
 	"github.com/spf13/cobra":                     {"internal/cli"},
 	"github.com/fergusstrange/embedded-postgres": {"internal/pgembed"},
 }
