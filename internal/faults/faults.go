@@ -57,8 +57,12 @@ var processFaults = []fault{
 		return nil, errors.Join(err, g.runner.start())
 	}},
 	{name: "SIGSTOP", lasts: 3 * time.Second, inject: func(_ context.Context, g *ground, _ *rand.Rand) (func(context.Context) error, error) {
-		g.runner.signal(syscall.SIGSTOP)
-		return func(context.Context) error { g.runner.signal(syscall.SIGCONT); return nil }, nil
+		n := g.runner.current(false)
+		if n == nil {
+			return nil, nil
+		}
+		n.signal(syscall.SIGSTOP)
+		return func(context.Context) error { n.signal(syscall.SIGCONT); return nil }, nil
 	}},
 }
 

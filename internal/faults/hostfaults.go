@@ -31,13 +31,13 @@ var hostFaults = []fault{
 		g.proxy.freeze()
 		return func(context.Context) error { g.proxy.thaw(); return nil }, nil
 	}},
-	// The server learns of the end, walpost only later.
+	// Postgres loses the connections at once, walpost learns of it when the network is back.
 	{name: "network: half-open", lasts: 3 * time.Second, inject: func(_ context.Context, g *ground, _ *rand.Rand) (func(context.Context) error, error) {
 		g.proxy.freeze()
 		g.proxy.closeServers()
 		return func(context.Context) error { g.proxy.thaw(); g.proxy.cut(reset); return nil }, nil
 	}},
-	// Packets are lost, and then the connections too.
+	// Both ends get an orderly end, late.
 	{name: "network: slow close", lasts: 2 * time.Second, inject: func(_ context.Context, g *ground, _ *rand.Rand) (func(context.Context) error, error) {
 		g.proxy.slow(200 * time.Millisecond)
 		g.proxy.cut(end)

@@ -165,14 +165,14 @@ func (l *lossGround) freeze(t *testing.T) {
 	if l.kept = l.runner.current(true); l.kept == nil {
 		t.Fatal("walpost doesn't run")
 	}
-	l.runner.signal(syscall.SIGSTOP)
+	l.kept.signal(syscall.SIGSTOP)
 }
 
 // resume lets the process go on, or starts another, and gives it.
 func (l *lossGround) resume(t *testing.T, running bool) *run {
 	t.Helper()
 	if running {
-		l.runner.signal(syscall.SIGCONT)
+		l.kept.signal(syscall.SIGCONT)
 		return l.kept
 	}
 	if err := l.runner.start(); err != nil {

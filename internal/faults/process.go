@@ -214,12 +214,8 @@ func (r *runner) drain(ctx context.Context) (*run, error) {
 	}
 }
 
-// signal sends a signal to the process, if there is one.
-func (r *runner) signal(s syscall.Signal) {
-	if n := r.current(false); n != nil {
-		_ = n.cmd.Process.Signal(s) // it may just have ended
-	}
-}
+// signal sends a signal to the process, which may just have ended.
+func (n *run) signal(s syscall.Signal) { _ = n.cmd.Process.Signal(s) }
 
 // awaitReady waits until the newest process streams.
 func (r *runner) awaitReady(ctx context.Context) error {
