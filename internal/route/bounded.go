@@ -22,11 +22,15 @@ type boundedExpr struct {
 
 // Value implements hcl.Expression.
 func (e *boundedExpr) Value(ctx *hcl.EvalContext) (cty.Value, hcl.Diagnostics) {
+	s := scopeOf(ctx)
+	if s.left < 0 {
+		return cty.DynamicVal, exhausted(e.Range())
+	}
 	value, diags := e.Expression.Value(ctx)
 	switch {
 	case diags.HasErrors():
 		return value, diags
-	case !scopeOf(ctx).afford(value):
+	case !s.afford(value):
 		return cty.DynamicVal, append(diags, exhausted(e.Range())...)
 	case bounded(value, e.strings):
 		return value, diags

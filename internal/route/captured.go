@@ -1,7 +1,9 @@
 package route
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -37,11 +39,13 @@ type capturedExpr struct {
 // Value implements hcl.Expression.
 func (e *capturedExpr) Value(ctx *hcl.EvalContext) (cty.Value, hcl.Diagnostics) {
 	found, diags := e.find(ctx)
-	if diags.HasErrors() {
+	switch {
+	case diags.HasErrors() || found == nil:
 		return cty.DynamicVal, diags
-	}
-	if found == nil || found.text == nil {
+	case found.text == nil:
 		return null, nil
+	case !scopeOf(ctx).spend(len(found.text), costOfReading):
+		return cty.DynamicVal, exhausted(e.Range())
 	}
 	if found.value == cty.NilVal {
 		value, err := decodeJSON(found.text)
@@ -53,7 +57,10 @@ func (e *capturedExpr) Value(ctx *hcl.EvalContext) (cty.Value, hcl.Diagnostics) 
 	return found.value, nil
 }
 
-// find returns what was captured; nil if the key is null, or not known yet.
+// nothing was captured.
+var nothing = &capturedValue{value: null}
+
+// find returns what was captured; nil if the arguments aren't known yet.
 func (e *capturedExpr) find(ctx *hcl.EvalContext) (*capturedValue, hcl.Diagnostics) {
 	var arguments [2]cty.Value
 	for i, arg := range e.Args {
@@ -71,7 +78,9 @@ func (e *capturedExpr) find(ctx *hcl.EvalContext) (*capturedValue, hcl.Diagnosti
 	switch {
 	case webhook.IsNull():
 		return nil, hcl.Diagnostics{failure("Invalid argument", "The webhook of captured() is null.", e.Range())}
-	case !webhook.IsKnown() || !key.IsKnown() || key.IsNull():
+	case key.IsNull():
+		return nothing, nil
+	case !webhook.IsKnown() || !key.IsKnown():
 		return nil, nil
 	}
 	return scopeOf(ctx).captured(captureKey{webhook.AsString(), key.AsString()}, e.Range())
@@ -82,15 +91,18 @@ func (s *scope) captured(key captureKey, at hcl.Range) (*capturedValue, hcl.Diag
 	if found := s.memory.captured[key]; found != nil {
 		return found, nil
 	}
-	found := &capturedValue{}
+	found := nothing
 	if s.asking != nil && s.table.lookup != nil {
 		text, there, err := s.table.lookup(s.asking, key.webhook, key.key)
+		if err == nil && there && !json.Valid(text) {
+			err = errSyntax
+		}
 		if err != nil {
 			s.memory.lookup = err
 			return nil, hcl.Diagnostics{failure("Lookup failed", "What was captured can't be looked up now.", at)}
 		}
 		if there {
-			found.text = text
+			found = &capturedValue{text: bytes.TrimSpace(text)}
 		}
 	}
 	if s.memory.captured == nil {

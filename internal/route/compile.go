@@ -19,6 +19,7 @@ func Compile(cfg *config.Config, options ...Option) (*Table, hcl.Diagnostics) {
 		rewriter: rewriter{functions: cfg.Functions},
 		table: &Table{
 			functions:  cfg.Functions,
+			work:       workLimit,
 			topics:     map[string]*topic{},
 			eventTypes: map[string][]*topic{},
 			webhooks:   map[string]*webhook{},

@@ -141,8 +141,11 @@ func (e *event) value(s *scope) (cty.Value, error) {
 func (e *event) at(s *scope, path eventPath) (value cty.Value, found bool, err error) {
 	switch {
 	case path.field.isJSON():
+		if !s.spend(len(e.json(path.field)), costOfReading) {
+			return null, false, errWork
+		}
 		text, found := e.raw(path)
-		if !s.spend(len(e.json(path.field)), costOfReading) || !s.spend(len(text), costOfDecoding) {
+		if !s.spend(len(text), costOfDecoding) {
 			return null, false, errWork
 		}
 		if !found || string(text) == "null" {

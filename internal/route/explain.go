@@ -27,7 +27,7 @@ const (
 	Matched    Result = "matched"
 	NotMatched Result = "not matched"
 	Failed     Result = "problem"    // a problem
-	Superseded Result = "superseded" // of a rule: it matched, but an earlier one had its topic
+	Superseded Result = "superseded" // of a rule that isn't asked, as an earlier one has its topic; else it might match
 	Disabled   Result = "disabled"   // of a webhook: it takes the topic, but has enabled = false
 )
 
@@ -97,6 +97,7 @@ func (s *scope) read(c condition) []Reading {
 		if r.secret {
 			continue
 		}
+		s.allow()
 		if text, p := s.json(nil, r.value, hcl.Range{}); p == nil {
 			made[i].Value = text
 		}
@@ -137,28 +138,28 @@ type explaining struct {
 }
 
 func (x *explaining) rule(r *rule) {
-	data, matches, p := r.apply(x.scope, x.row)
-	explained := ExplainedRule{
-		Name: r.name, Where: where(r.at), Topic: r.topic.name, Result: NotMatched, Problem: p, Reads: x.scope.read(r.when),
+	explained := ExplainedRule{Name: r.name, Where: where(r.at), Topic: r.topic.name, Result: NotMatched}
+	if x.settled[r.topic] {
+		x.scope.show(x.row, "", nil)
+		if matches, p := x.scope.holds(r.when); matches || p != nil {
+			explained.Result = Superseded
+		}
+		explained.Reads = x.scope.read(r.when)
+		x.Rules = append(x.Rules, explained)
+		return
 	}
-	switch settled := x.settled[r.topic]; {
+	data, matches, p := r.apply(x.scope, x.row)
+	explained.Reads = x.scope.read(r.when)
+	switch {
 	case p != nil:
-		explained.Result = Failed
-	case matches && settled:
-		explained.Result = Superseded
+		explained.Result, explained.Problem = Failed, p
+		x.settled[r.topic] = true
+		x.Topics = append(x.Topics, ExplainedTopic{Name: r.topic.name, Rule: r.name, Webhooks: []ExplainedWebhook{}})
 	case matches:
 		explained.Result = Matched
+		x.topic(r.topic, ExplainedTopic{Rule: r.name}, data)
 	}
 	x.Rules = append(x.Rules, explained)
-	switch explained.Result {
-	case Matched:
-		x.topic(r.topic, ExplainedTopic{Rule: r.name}, data)
-	case Failed:
-		if !x.settled[r.topic] {
-			x.settled[r.topic] = true
-			x.Topics = append(x.Topics, ExplainedTopic{Name: r.topic.name, Rule: r.name, Webhooks: []ExplainedWebhook{}})
-		}
-	}
 }
 
 func (x *explaining) topic(t *topic, explained ExplainedTopic, data []byte) {

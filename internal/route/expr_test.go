@@ -37,7 +37,7 @@ type evaluator struct {
 func newEvaluator(t testing.TB) *evaluator {
 	t.Helper()
 	f := functions(t)
-	return &evaluator{functions: f, table: &Table{functions: f}}
+	return &evaluator{functions: f, table: &Table{functions: f, work: workLimit}}
 }
 
 // eval returns the value of the expression, compiled, as JSON: by way of the value, and

@@ -10,12 +10,12 @@ import (
 // function of a configuration gives the same result for the same arguments, but for
 // captured(), of which nothing is known yet. An error is not folded: it is a run-time
 // error of the events that reach it.
-func (r *rewriter) fold(expr hclsyntax.Expression) (cty.Value, bool) {
+func (r *rewriter) fold(expr hclsyntax.Expression, at place) (cty.Value, bool) {
 	ctx := &hcl.EvalContext{Functions: r.functions}
 	if variables := expr.Variables(); len(variables) > 0 {
 		constants := map[string]cty.Value{}
 		for _, t := range variables {
-			if t.RootName() != rootLocal || len(t) == 1 {
+			if t.RootName() != rootLocal || len(t) == 1 || at.binds(rootLocal) {
 				return cty.NilVal, false
 			}
 			name, _ := stepName(t[1])

@@ -72,9 +72,12 @@ func (p *jsonPath) appendTo(dst []byte, ctx *hcl.EvalContext) ([]byte, hcl.Diagn
 	case !event.has(path.field):
 		return dst, hcl.Diagnostics{p.expr.noEvent()}
 	case path.field.isJSON():
-		text, found := event.raw(path)
 		s := scopeOf(ctx)
-		if !s.spend(len(event.json(path.field)), costOfReading) || !s.spend(len(text), costOfWriting) {
+		if !s.spend(len(event.json(path.field)), costOfReading) {
+			return dst, exhausted(p.expr.Range())
+		}
+		text, found := event.raw(path)
+		if !s.spend(len(text), costOfWriting) {
 			return dst, exhausted(p.expr.Range())
 		}
 		if found {

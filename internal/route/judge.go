@@ -1,6 +1,7 @@
 package route
 
 import (
+	"bytes"
 	"context"
 	"net/http"
 	"slices"
@@ -161,7 +162,7 @@ func (s *scope) failed(j *judge, ds []*Delivery) ([]int, *Problem) {
 	if p != nil || string(text) == "null" {
 		return nil, p
 	}
-	if text[0] != '[' {
+	if text = bytes.TrimSpace(text); !bytes.HasPrefix(text, []byte("[")) {
 		return nil, &Problem{Summary: "Wrong type", Detail: "The failed events must be a list of ids.", Where: where(j.failedAt)}
 	}
 	failed := make([]bool, len(ds))

@@ -51,9 +51,8 @@ func (ls *locals) find(name string) (*local, *locals) {
 	return nil, nil
 }
 
-// local returns the local of that name, compiled; nil if there is none. One that is
-// made of itself, which package config refuses, is compiled as far as that goes, and
-// fails when it is evaluated.
+// local returns the local of that name, compiled; nil if there is none. Its expr is nil
+// if it is being compiled: then it is made of itself.
 func (r *rewriter) local(name string) *local {
 	l, in := r.locals.find(name)
 	if l == nil || l.expr != nil || l.compiling {
@@ -88,6 +87,9 @@ func (r *rewriter) rewriteLocal(e *hclsyntax.ScopeTraversalExpr, at place) hclsy
 	}
 	r.secret = r.secret || l.secret
 	rest := e.Traversal[2:]
+	if l.expr == nil {
+		return &cyclicExpr{Expression: e, local: l}
+	}
 	if alias, ok := l.expr.(*eventExpr); ok && (!at.strict || len(rest) > 0) {
 		// Only another name for a path: reading it needs no value of the whole.
 		return &eventExpr{Expression: e, ref: alias.ref, path: alias.path.below(compileSteps(rest)), strict: at.strict}
@@ -110,6 +112,9 @@ func (r *rewriter) everyLocal(e *hclsyntax.ScopeTraversalExpr) hclsyntax.Express
 			if all.members[name] == nil {
 				l := r.local(name)
 				r.secret = r.secret || l.secret
+				if l.expr == nil {
+					return &cyclicExpr{Expression: e, local: l}
+				}
 				all.members[name] = &localExpr{Expression: e, local: l}
 			}
 		}
@@ -142,18 +147,22 @@ func (e *localExpr) Value(ctx *hcl.EvalContext) (cty.Value, hcl.Diagnostics) {
 	s := scopeOf(ctx)
 	m := s.memory.local(s.table.locals, e.local.slot)
 	if m.value == cty.NilVal {
-		if m.running || e.local.expr == nil {
-			return cty.DynamicVal, hcl.Diagnostics{e.cycle()}
-		}
-		m.running = true
 		m.value, m.diags = e.local.expr.Value(s.ctx)
-		m.running = false
 	}
 	return m.value, slices.Clip(m.diags)
 }
 
-func (e *localExpr) cycle() *hcl.Diagnostic {
-	return failure("Locals made of each other", "local."+e.local.Name+" is made of itself.", e.local.DeclRange)
+// cyclicExpr is a local within itself. Package config refuses it, as far as it can tell.
+type cyclicExpr struct {
+	hclsyntax.Expression // the traversal as written
+
+	local *local
+}
+
+// Value implements hcl.Expression.
+func (e *cyclicExpr) Value(*hcl.EvalContext) (cty.Value, hcl.Diagnostics) {
+	return cty.DynamicVal, hcl.Diagnostics{failure("Locals made of each other",
+		"local."+e.local.Name+" is made of itself.", e.local.DeclRange)}
 }
 
 // localsExpr is the object of all locals.
@@ -186,12 +195,7 @@ func (j *jsonLocal) appendTo(dst []byte, ctx *hcl.EvalContext) ([]byte, hcl.Diag
 	s := scopeOf(ctx)
 	m := s.memory.local(s.table.locals, j.expr.local.slot)
 	if m.text == nil {
-		if m.running {
-			return dst, hcl.Diagnostics{j.expr.cycle()}
-		}
-		m.running = true
 		text, diags := j.expr.local.json.appendTo(nil, s.ctx)
-		m.running = false
 		if diags.HasErrors() {
 			return dst, diags
 		}

@@ -18,10 +18,9 @@ type memory struct {
 
 // localMemory is what is known of a local.
 type localMemory struct {
-	value   cty.Value // NilVal: not evaluated
-	diags   hcl.Diagnostics
-	text    []byte // its JSON; nil: not written
-	running bool   // it is being evaluated
+	value cty.Value // NilVal: not evaluated
+	diags hcl.Diagnostics
+	text  []byte // its JSON; nil: not written
 }
 
 // local returns what is known of one of count locals.

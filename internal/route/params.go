@@ -63,8 +63,7 @@ func (s *scope) appendParams(dst []byte, params []param) ([]byte, *Problem) {
 		if problem != nil {
 			return nil, problem
 		}
-		value = bytes.TrimSpace(value)
-		if value[0] != '[' {
+		if value = bytes.TrimSpace(value); !bytes.HasPrefix(value, []byte("[")) {
 			dst = appendParam(dst, p.name.key, value)
 			continue
 		}
@@ -78,7 +77,7 @@ func (s *scope) appendParams(dst []byte, params []param) ([]byte, *Problem) {
 // appendParam appends one pair whose value is JSON.
 func appendParam(dst []byte, name string, value []byte) []byte {
 	switch {
-	case string(value) == "null":
+	case len(value) == 0 || string(value) == "null":
 		return dst
 	case value[0] == '"':
 		return appendPair(dst, name, unquote(value[1:len(value)-1]))

@@ -43,6 +43,9 @@ func (p Problem) Error() string {
 		fmt.Fprintf(&b, " (topic %s)", p.Topic)
 	}
 	fmt.Fprintf(&b, ": %s: %s", p.Summary, p.Detail)
+	if p.Err != nil {
+		fmt.Fprintf(&b, " The reason: %v.", p.Err)
+	}
 	if p.Where != "" {
 		fmt.Fprintf(&b, " (%s)", p.Where)
 	}

@@ -135,7 +135,7 @@ func (panicExpr) appendTo([]byte, *hcl.EvalContext) ([]byte, hcl.Diagnostics) { 
 
 func TestPanicIsAProblem(t *testing.T) {
 	t.Parallel()
-	table := &Table{}
+	table := &Table{work: workLimit}
 	expr := panicExpr{parse(t, `event.payload.x`)}
 	s := table.scope(row("tagged", `{}`))
 	_, condition := s.holds(condition{expr: expr})

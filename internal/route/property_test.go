@@ -172,7 +172,7 @@ func agree(t *rapid.T, source string, payload []byte, plain, ours cty.Value, pla
 func TestLikePlainHCL(t *testing.T) {
 	t.Parallel()
 	f := functions(t)
-	table := &Table{functions: f}
+	table := &Table{functions: f, work: workLimit}
 	rapid.Check(t, func(t *rapid.T) {
 		g := &sources{}
 		payload := payloadGenerator(t, g)
@@ -218,7 +218,7 @@ func propertyRow(payload []byte) *outbox.Row { return row("tagged", string(paylo
 func TestAbsentIsNull(t *testing.T) {
 	t.Parallel()
 	f := functions(t)
-	table := &Table{functions: f}
+	table := &Table{functions: f, work: workLimit}
 	rapid.Check(t, func(t *rapid.T) {
 		g := &sources{absent: true}
 		payload := payloadGenerator(t, g)

@@ -187,7 +187,7 @@ webhook "reads" {
   headers = { X-Secret = env("SECRET") }
 }`, map[string]string{"SECRET": "s3cr3t"}).Functions}}
 		template := c.url(parse(t, tt.url))
-		table := &Table{functions: c.functions}
+		table := &Table{functions: c.functions, work: workLimit}
 		s := table.scope(row("tagged", tt.payload))
 		s.event.topic, s.event.data = "contact.tagged", []byte(tt.payload)
 		wire, p := s.url(&template)

@@ -75,7 +75,7 @@ func (at place) binds(name string) bool { return at.variable(name) != nil }
 
 // rewrite returns the rewritten expression.
 func (r *rewriter) rewrite(expr hclsyntax.Expression, at place) hclsyntax.Expression {
-	if value, ok := r.fold(expr); ok {
+	if value, ok := r.fold(expr, at); ok {
 		return &hclsyntax.LiteralValueExpr{Val: value, SrcRange: expr.Range()}
 	}
 	switch e := expr.(type) {

@@ -27,6 +27,7 @@ type Table struct {
 	functions  map[string]function.Function
 	locals     int    // how many there are, of all sets
 	lookup     Lookup // nil: nothing is captured
+	work       int    // see workLimit
 	scopes     sync.Pool
 }
 

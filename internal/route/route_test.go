@@ -28,7 +28,7 @@ func load(t testing.TB, source string, env map[string]string) *config.Config {
 		config.WithEnv(func(name string) (string, bool) { value, ok := env[name]; return value, ok }),
 	)
 	if diags.HasErrors() {
-		t.Fatalf("parse the configuration: %v", diags)
+		t.Fatalf("parse the configuration: %v", diags.Errs())
 	}
 	return cfg
 }

@@ -14,8 +14,12 @@ type templateExpr struct {
 
 // Value implements hcl.Expression.
 func (e *templateExpr) Value(ctx *hcl.EvalContext) (cty.Value, hcl.Diagnostics) {
+	s := scopeOf(ctx)
 	text := make([]byte, 0, 128)
 	for _, part := range e.Parts {
+		if s.left < 0 {
+			return cty.DynamicVal, exhausted(e.Range())
+		}
 		value, diags := part.Value(ctx)
 		if len(diags) > 0 || value.IsMarked() || value.IsNull() || !value.IsKnown() {
 			return e.slow(ctx)
@@ -24,12 +28,14 @@ func (e *templateExpr) Value(ctx *hcl.EvalContext) (cty.Value, hcl.Diagnostics) 
 		case cty.String:
 			text = append(text, value.AsString()...)
 		case cty.Number:
-			text = value.AsBigFloat().Append(text, 'f', -1)
+			if s.afford(value) {
+				text = value.AsBigFloat().Append(text, 'f', -1)
+			}
 		default:
 			return e.slow(ctx)
 		}
 	}
-	if !scopeOf(ctx).spend(len(text), costOfWriting) {
+	if !s.spend(len(text), costOfWriting) {
 		return cty.DynamicVal, exhausted(e.Range())
 	}
 	return cty.StringVal(string(text)), nil

@@ -55,6 +55,8 @@ func origins(expr hclsyntax.Expression) []string {
 		return origins(e.Expression)
 	case *weighedExpr:
 		return origins(e.Expression)
+	case *localExpr:
+		return origins(e.local.expr)
 	case *hclsyntax.FunctionCallExpr: // of try() or coalesce(); config admits no other
 		var all []string
 		for _, arg := range e.Args {

@@ -14,16 +14,16 @@ import (
 // what an event has makes billions of a megabyte. The count depends on the event and
 // the configuration alone, as all that is made of them does.
 const (
-	// workLimit is what a condition or a request may cost, beside what each byte of the
-	// events adds.
-	workLimit   = 1 << 30
-	workPerByte = 64
+	// workLimit is what a condition or a request may cost: about 65,000 steps of a
+	// `for`. Each byte of the events adds to it.
+	workLimit   = 1 << 28
+	workPerByte = 256
 
 	costOfReading   = 1    // a byte that is passed over
 	costOfDecoding  = 16   // a byte of JSON that becomes a value
 	costOfWriting   = 32   // a byte of text that is made
 	costOfElement   = 64   // an element of a value that is looked at
-	costOfIteration = 1000 // an element that a `for` or a splat goes over
+	costOfIteration = 4000 // an element that a `for` or a splat goes over
 )
 
 // allow lets the scope work on something new.
@@ -36,7 +36,7 @@ func (s *scope) allow() {
 		e := &s.events[i]
 		size += len(e.row.Payload) + len(e.row.Headers) + len(e.data)
 	}
-	s.left = workLimit + workPerByte*size
+	s.left = s.table.work + workPerByte*size
 }
 
 // spend takes n units each of that cost from what the scope may do. Once nothing is left
@@ -73,7 +73,8 @@ func (s *scope) weigh(value cty.Value) {
 	case t == cty.String:
 		s.spend(len(value.AsString()), costOfWriting)
 	case t == cty.Number:
-		s.spend(digits(value.AsBigFloat()), costOfWriting)
+		n := digits(value.AsBigFloat())
+		s.spend(n, costOfWriting+n/1024) // writing it out takes the square
 	case !t.IsPrimitiveType() && value.CanIterateElements():
 		for it := value.ElementIterator(); it.Next() && s.spend(1, costOfElement); {
 			_, element := it.Element()
@@ -142,11 +143,12 @@ func weighed(expr hclsyntax.Expression) hclsyntax.Expression {
 
 // Value implements hcl.Expression.
 func (e *weighedExpr) Value(ctx *hcl.EvalContext) (cty.Value, hcl.Diagnostics) {
-	value, diags := e.Expression.Value(ctx)
-	if value.Type().IsPrimitiveType() {
-		return value, diags
+	s := scopeOf(ctx)
+	if s.left < 0 {
+		return cty.DynamicVal, exhausted(e.Range())
 	}
-	if !scopeOf(ctx).afford(value) {
+	value, diags := e.Expression.Value(ctx)
+	if !s.afford(value) {
 		return cty.DynamicVal, exhausted(e.Range())
 	}
 	return value, diags
