@@ -112,17 +112,21 @@ func (b *block) paramName(item hclsyntax.ObjectConsItem, argument, example strin
 	return value.AsString(), true
 }
 
-// checkParam type-checks the value of a body parameter (any), or of a header, query or
-// form parameter (a string).
+// checkParam type-checks the value of a body parameter (any), or of a header (a
+// string), query or form parameter (a string, or a list for several).
 func (b *block) checkParam(expr hclsyntax.Expression, argument string, s scope) bool {
 	value, ok := b.evaluate(expr, s)
 	if !ok || argument == "body_params" {
 		return ok
 	}
 	value, _ = value.Unmark()
+	isOne := value.IsNull() || value.Type() == cty.DynamicPseudoType || value.Type().IsPrimitiveType()
 	switch {
-	case !value.IsNull() && value.Type() != cty.DynamicPseudoType && !value.Type().IsPrimitiveType():
+	case argument == "headers" && !isOne:
 		b.wrongType(expr.Range(), argument, value, "a string")
+		return false
+	case !isOne && !isList(value.Type()):
+		b.wrongType(expr.Range(), argument, value, "a string, or a list for several of the name")
 		return false
 	case argument == "headers" && value.IsKnown() && !value.IsNull() && value.Type() == cty.String && hasControl(value.AsString()):
 		b.fail(expr.Range(), "Invalid header value", "A header's value has no line breaks or other control characters. If it comes from file(), write trimspace(file(\"…\")).")

@@ -26,12 +26,12 @@ var webhookArguments = []argument{
 		name: "url", is: isAString, example: `"https://example.com/hooks"`, sees: seesRequest, required: true, secret: true,
 		doc: "Where to send. No event decides scheme and host: they are written out, or come from `env()` or a local that does.",
 	},
-	{name: "query", is: isAMap, example: `{ api_secret = env("GA_SECRET") }`, sees: seesRequest, secret: true, doc: "Appended to the URL, encoded. Null leaves one out."},
+	{name: "query", is: isAMap, example: `{ api_secret = env("GA_SECRET") }`, sees: seesRequest, secret: true, doc: "Appended to the URL, encoded. Null leaves one out; a list gives one for each element."},
 	{name: "body", is: isAnything, example: `{ email = event.data.contact.email }`, sees: seesRequest, secret: true, doc: "The whole body, as JSON. Default: by `envelope`."},
 	{name: "body_params", is: isAnObject, example: `{ source = "walpost" }`, sees: seesRequest, secret: true, doc: "More top-level keys of the envelope."},
 	{
 		name: "form", is: isAMap, example: `{ email = event.data.contact.email }`, sees: seesRequest, secret: true,
-		doc: "The whole body, as `application/x-www-form-urlencoded`. Null leaves one out.",
+		doc: "The whole body, as `application/x-www-form-urlencoded`. Null leaves one out; a list gives one for each element.",
 	},
 	{
 		name: "success_when", is: isABool, example: `response.status == 200 && response.json.ok`, sees: seesJudge,

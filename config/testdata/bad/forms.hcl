@@ -9,7 +9,7 @@ webhook "get" {
 webhook "both" {
   topics      = ["*"]
   url         = "https://crm.example/"
-  form        = { a = 1, a = 2, b = [1] } # want "Duplicate form parameter \"a\"" "Invalid \"form\".*a string, not a list" "Both body and form"
+  form        = { a = 1, a = 2, b = {}, c = ["a", 1] } # want "Duplicate form parameter \"a\"" "Invalid \"form\".*a list for several of the name, not an object" "Both body and form"
   body        = { a = 1 }
   query       = { a = 1, a = {} }         # want "Duplicate query parameter \"a\"" "Invalid \"query\".*not an object"
   retry_on    = [200, 403, 410]           # want "410 has its own meaning" "Status with two meanings.*403 is in permanent" "Status with two meanings.*200 is in success"
