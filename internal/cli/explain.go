@@ -22,6 +22,7 @@ const (
 	stateUndefinedFunction  = "42883"
 	stateUndefinedTable     = "42P01"
 	stateTooManyConnections = "53300"
+	stateQueryCanceled      = "57014"
 	stateCannotConnectNow   = "57P03"
 	stateLockNotAvailable   = "55P03"
 )

@@ -71,6 +71,11 @@ func readRows(ctx context.Context, cfg *config.Config, condition string, args ..
 		found, err = queryRows(ctx, tx, cfg.Outbox.Table, condition, args)
 		return err
 	})
+	var server *pgconn.PgError
+	if errors.As(err, &server) && server.Code == stateQueryCanceled {
+		return rows{}, failed("ask for fewer rows, or give the table an index that begins with the column created_at",
+			"Postgres has not found the rows within 30 s, and was told to stop")
+	}
 	if err != nil {
 		return rows{}, fmt.Errorf("read the outbox table: %w", err)
 	}
