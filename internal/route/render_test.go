@@ -216,6 +216,8 @@ webhook "one" {
     X-None       = event.data.none
     X-Const      = "a${1 + 1}"
     content-type = "text/plain; charset=utf-8"
+
+    Idempotency-Key = event.id
   }
 }`
 	request, p := render(t, source, row("tagged", `{"name": "A\tdé", "n": 12345678901234567890.5}`))
@@ -223,13 +225,13 @@ webhook "one" {
 		t.Fatal(p)
 	}
 	for name, want := range map[string]string{
-		"X-Name": "A\tdé", "X-N": "12345678901234567890.5", "X-Const": "a2", "Content-Type": "text/plain; charset=utf-8",
+		"X-Name": "A\tdé", "X-N": "12345678901234567890.5", "X-Const": "a2", "Idempotency-Key": "0198c1f0-0000-7000-8000-000000000001", "Content-Type": "text/plain; charset=utf-8",
 	} {
 		if request.Header.Get(name) != want {
 			t.Errorf("%s: %q, want %q", name, request.Header.Get(name), want)
 		}
 	}
-	if len(request.Header) != 4 {
+	if len(request.Header) != 5 {
 		t.Errorf("headers %v", request.Header)
 	}
 	for _, injected := range []string{`a\r\nX-Evil: 1`, `a\nb`, `a\u0000`, `a\u007f`} {

@@ -13,8 +13,12 @@ import (
 //
 //   - what starts with `event` reads the event's raw JSON, only the path that is
 //     named (see eventExpr);
+//   - so does what starts with `response`, with an element of `events`, or with a local
+//     that is only another name for a path; other locals are evaluated once;
 //   - a path that leads nowhere, from an event or from a variable of a `for`, is null;
 //     but within try() and can() it is an error, as everywhere in plain HCL;
+//   - what multiplies the size of an event is an error, which no try() hides (see
+//     workLimit);
 //   - what is constant is computed once, and its marks are dropped;
 //   - comparisons with constants, && and || take shortcuts that show in nothing but
 //     time (see compareExpr, logicExpr).
