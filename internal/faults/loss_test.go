@@ -220,34 +220,3 @@ func (l *lossGround) wantOnly(t *testing.T, events ...string) {
 		t.Error(p)
 	}
 }
-
-// TestForgottenConnections: connections that nobody answers any more are given up in time, the stream's and the
-// ledger's. Today they aren't.
-func TestForgottenConnections(t *testing.T) {
-	t.Parallel()
-	if os.Getenv("FAULTS_STRICT") == "" {
-		return
-	}
-	l := startLoss(t)
-	l.insertAndAwait(t, "before")
-	l.proxy.forget()
-	began := time.Now()
-	l.insertAndAwait(t, "after")
-	t.Logf("the stream has recovered after %s", time.Since(began))
-	l.receiver.behave("good", broken)
-	l.insert(t, "recorded")
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	err := l.with(ctx, func(conn *pgx.Conn) error {
-		for recorded := false; !recorded; {
-			const sql = "select exists (select from walpost.delivery where webhook = 'good') or pg_sleep(0.1) is null"
-			if err := conn.QueryRow(ctx, sql).Scan(&recorded); err != nil {
-				return fmt.Errorf("nothing is recorded after %s: %w\n%s", time.Since(began), err, l.state())
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		t.Error(err)
-	}
-}

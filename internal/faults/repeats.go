@@ -37,7 +37,8 @@ func (c *checker) cause(d delivery, before, after *request) string {
 	if after.run != before.run && sender.killed {
 		return "killed"
 	}
-	if class, ok := c.failures[failure{before.id, before.attempt}]; ok && after.attempt != before.attempt {
+	class, failed := c.failures[failure{before.id, before.attempt}]
+	if failed && class != "status" && after.attempt != before.attempt {
 		return "the answer didn't reach walpost (" + class + ")"
 	}
 	drained := before.run
