@@ -27,15 +27,16 @@ type fault struct {
 type hand struct {
 	name   string
 	faults []fault
-	pause  time.Duration // between two faults, at most
+	pause  time.Duration // between two faults, at most, stretched as the faults are
 }
 
 // hands are the three of them.
 func hands() []hand {
 	return []hand{
-		{"process", processFaults, 1500 * time.Millisecond},
-		{"host", hostFaults, time.Second},
-		{"endpoint", endpointFaults(), 300 * time.Millisecond},
+		// A process that lives for less than ParkAfter gets nowhere while an endpoint hangs.
+		{"process", processFaults, 4 * time.Second},
+		{"host", hostFaults, 2500 * time.Millisecond},
+		{"endpoint", endpointFaults(), 800 * time.Millisecond},
 	}
 }
 
@@ -118,7 +119,7 @@ func (g *ground) play(ctx context.Context, h hand, seed uint64, only *regexp.Reg
 	for {
 		random.Shuffle(len(deck), func(i, j int) { deck[i], deck[j] = deck[j], deck[i] })
 		for _, f := range deck {
-			if !wait(ctx, time.Duration(random.Int64N(int64(h.pause)))) {
+			if !wait(ctx, time.Duration(float64(h.pause)*g.stretch*random.Float64())) {
 				return
 			}
 			g.strike(ctx, f, random)

@@ -33,10 +33,11 @@ func environment(t *testing.T) plan {
 	}
 	var err error
 	if text := os.Getenv("FAULTS_FOR"); text != "" {
-		p.stretch = 1
+		p.stretch, p.pace = 1, 150*time.Millisecond
 		if p.lasts, err = time.ParseDuration(text); err != nil {
 			t.Fatal(err)
 		}
+		p.settle += p.lasts // a backlog of that time may be left
 	}
 	if text := os.Getenv("FAULTS_SEED"); text != "" {
 		if p.seed, err = strconv.ParseUint(text, 10, 64); err != nil {

@@ -37,7 +37,7 @@ var webhooks = []webhook{
 			}
 			return http.StatusAccepted
 		},
-		options: "concurrency = 4\nqueue = 20\nretry = " + many,
+		options: "concurrency = 8\nqueue = 20\nretry = " + many,
 	},
 	{ // gives up soon on an endpoint that hangs
 		name: "hasty", topics: "contact.tagged", timeout: time.Second, usual: always(http.StatusNoContent),
