@@ -39,7 +39,7 @@ type figures struct {
 	rows, ghosts, transactions, rollbacks int
 	requests, deliveries                  int
 	failed, quarantined, unrouted         int
-	lost, invented                        int
+	lost, owed, invented                  int
 	repeats                               tally // by cause
 	unexplained                           int
 	ends                                  tally // of processes
@@ -132,6 +132,9 @@ func (c *checker) checkDelivery(d delivery, r *row) {
 	}
 	state := c.recorded[d].state
 	switch hopeless := webhookNamed(d.webhook).hopeless; {
+	case state == "pending" || state == "retrying" || state == "parked":
+		c.figures.owed++
+		c.problem("owed: %v of transaction %d is %q:\n%s", d, r.transaction, state, c.history(d, all))
 	case hopeless && state == "failed":
 		c.figures.failed++
 	case hopeless:
@@ -141,7 +144,7 @@ func (c *checker) checkDelivery(d delivery, r *row) {
 		c.figures.lost++
 		c.problem("lost: %v of transaction %d, in the ledger %q:\n%s", d, r.transaction, state, c.history(d, all))
 	case state != "" && state != "delivered":
-		c.problem("owed: %v of transaction %d has arrived and is %q:\n%s", d, r.transaction, state, c.history(d, all))
+		c.problem("failed: %v of transaction %d has arrived and is %q:\n%s", d, r.transaction, state, c.history(d, all))
 	}
 }
 

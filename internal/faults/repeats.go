@@ -48,9 +48,19 @@ func (c *checker) cause(d delivery, before, after *request) string {
 	if !c.strict && c.split(drained, c.workload.rows[d.event].transaction) {
 		return "drained in the midst of a transaction"
 	}
+	if !c.strict && after.run == before.run && c.hasty(drained) {
+		return "drained before it had caught up after a kill"
+	}
 	if after.run != before.run && !sender.drain.IsZero() {
 		if during := hostFaultsOf(c.journal.during(sender.drain, sender.ended)); during != "" {
 			return "drained during " + during
+		}
+	}
+	// The server goes on with what a killed process was writing: it may be committed after the next one has looked.
+	if before.run > 0 && after.run == before.run {
+		last := c.runner.runs[before.run-1]
+		if during := hostFaultsOf(c.journal.during(last.ended.Add(-time.Second), before.received)); last.killed && during != "" {
+			return "a killed walpost's record came late"
 		}
 	}
 	// What the process met since it began may have set a due time.
@@ -78,6 +88,17 @@ func (c *checker) split(number int, transaction int64) bool {
 		c.halves[number] = transaction
 	}
 	return c.halves[number] == transaction
+}
+
+// hasty reports whether a process was drained after others were killed. What those had recorded it may not have met yet,
+// and today the next process takes the drain for the assurance that there is no such record.
+func (c *checker) hasty(number int) bool {
+	for n := number; n >= 0 && !c.runner.runs[n].killed; n-- {
+		if n == 0 {
+			return false
+		}
+	}
+	return number >= 0 && !c.runner.runs[number].drain.IsZero()
 }
 
 // hostFaultsOf names those spells that may keep outcomes from the ledger.

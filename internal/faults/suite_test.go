@@ -84,7 +84,7 @@ func report(t *testing.T, g *ground) {
 	t.Logf("%d faults: %v", g.journal.counts().total(), g.journal.counts())
 	t.Logf("%d walposts: %v", len(g.runner.runs), f.ends)
 	t.Logf("%d deliveries in %d requests; %d failed as they should, %d rows quarantined, %d unrouted", f.deliveries, f.requests, f.failed, f.quarantined, f.unrouted)
-	t.Logf("lost %d, ghosts %d, repeats %d (%v), without a reason %d", f.lost, f.invented, f.repeats.total()+f.unexplained, f.repeats, f.unexplained)
+	t.Logf("lost %d, owed %d, ghosts %d, repeats %d (%v), without a reason %d", f.lost, f.owed, f.invented, f.repeats.total()+f.unexplained, f.repeats, f.unexplained)
 	const shown = 15
 	for i, p := range g.problems {
 		if i == shown {
