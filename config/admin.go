@@ -6,7 +6,7 @@ import (
 	"strconv"
 )
 
-// Admin is the listener of the admin API, dashboard, health and metrics.
+// Admin is the listener of the admin API: health, status and reload.
 type Admin struct {
 	Listen string // host:port
 	Token  Secret // bearer token; empty only where Listen is a loopback address

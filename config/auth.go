@@ -64,7 +64,8 @@ func (b *block) auth(w *Webhook) *Auth {
 	}
 	auth := &Auth{Kind: AuthKind(c.name), DeclRange: c.src.DefRange()}
 	// An argument that the kind doesn't have is not among these, and was reported.
-	auth.Username, auth.Password = c.hiddenText("username"), Secret(c.hiddenText("password"))
+	password, _ := c.secretOrEmpty("password") // some APIs take a key as the user name, and no password
+	auth.Username, auth.Password = c.hiddenText("username"), password.value
 	auth.Token = Secret(c.hiddenText("token"))
 	auth.TokenURL = c.tokenURL()
 	auth.ClientID, auth.ClientSecret = c.hiddenText("client_id"), Secret(c.hiddenText("client_secret"))

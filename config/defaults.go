@@ -17,6 +17,7 @@ type defaults struct {
 	envelope    Envelope
 	timeout     time.Duration
 	retry       []time.Duration
+	expire      time.Duration
 	success     []int
 	permanent   []int
 	retryOn     []int
@@ -63,6 +64,9 @@ func (b *block) shared(d defaults) defaults {
 		if len(retry) > 100 {
 			b.fail(retry[100].at, "Too many retries", "A schedule has at most 100 retries.")
 		}
+	}
+	if expire, ok := b.duration("expire", time.Second, 365*24*time.Hour); ok {
+		d.expire = expire
 	}
 	b.statuses(&d)
 	if enabled, ok := b.boolean("enabled"); ok {

@@ -118,7 +118,7 @@ var shapes = map[string]shape{
 		},
 	},
 	"admin": {
-		doc: "The listener of the dashboard, the API, health and metrics. Without the block there is none.",
+		doc: "The listener of the admin API: health, status and reload. Without the block there is none.",
 		arguments: []argument{
 			{name: "listen", is: isAString, example: `"127.0.0.1:8710"`, required: true, doc: "Host and port."},
 			{name: "token", is: isAString, example: `env("WALPOST_ADMIN_TOKEN")`, secret: true, doc: "Bearer token. It may be left out only where no other machine can reach the address."},

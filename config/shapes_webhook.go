@@ -9,6 +9,7 @@ var sharedArguments = []argument{
 	{name: "envelope", is: isAString, fallback: `"gist"`, example: `"raw"`, doc: "The body's shape: `\"gist\"` is id, topic, created_at and the data's own keys; `\"standard\"` is type, timestamp and data, as Standard Webhooks has it; `\"raw\"` is the data alone."},
 	{name: "timeout", is: isADuration, fallback: `"10s"`, example: `"3s"`, doc: "Of an attempt, until the response's headers are there."},
 	{name: "retry", is: "list of durations", fallback: `["5m", "1h", "3h"]`, example: `["1m", "1h"]`, doc: "How long after a failed attempt the next one follows. `[]`: no retries."},
+	{name: "expire", is: isADuration, example: `"72h"`, doc: "How long after its commit an event may still be sent. Later its delivery fails, without a request, and is kept. Default: for ever."},
 	{name: "success", is: isStatuses, example: `[200, 201, 204]`, doc: "Statuses that count as delivered. Default: 2xx."},
 	{name: "permanent", is: isStatuses, example: `[400, 422]`, doc: "Statuses that no retry follows. Default: none. 410 disables the webhook, always."},
 	{name: "retry_on", is: isStatuses, example: `[403]`, doc: "Statuses that are retried, whatever `success`, `permanent`, `success_when` and `permanent_when` say."},

@@ -67,7 +67,7 @@ webhook "example" {
   # }
 }
 
-# The dashboard, the API and the metrics.
+# Health, status and reload over HTTP.
 # admin {
 #   listen = "127.0.0.1:8710"
 #   token  = env("WALPOST_ADMIN_TOKEN")

@@ -29,6 +29,7 @@ type Webhook struct {
 
 	Timeout   time.Duration   // of an attempt; default 10 s
 	Retry     []time.Duration // before each retry; default 5 min, 1 h, 3 h; empty: no retries
+	Expire    time.Duration   // after the commit, from when on nothing is sent; 0: never
 	Success   []int           // statuses that count as delivered; nil: 2xx
 	Permanent []int           // statuses that no retry follows; nil: none but 410
 	RetryOn   []int           // statuses that are retried, whatever else says; nil: none
@@ -120,6 +121,7 @@ func (b *block) decodeWebhook() *Webhook {
 		Envelope:    shared.envelope,
 		Timeout:     shared.timeout,
 		Retry:       shared.retry,
+		Expire:      shared.expire,
 		Success:     shared.success,
 		Permanent:   shared.permanent,
 		RetryOn:     shared.retryOn,

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -27,6 +28,8 @@ const (
 	classRule = "rule"
 	// classWaiting: the webhook's wait_for is false, so that nothing was sent.
 	classWaiting = "waiting"
+	// classExpired: the event is older than the webhook's `expire`.
+	classExpired = "expired"
 	// classPartial: the batch was delivered, but its answer did not accept this event.
 	classPartial = "partial"
 )
@@ -59,6 +62,10 @@ func (p *pipeline) attempt(q *queue, w work) {
 func (p *pipeline) attemptOne(q *queue, t *target, d *delivery) {
 	if d.expired(time.Now(), t.webhook.Timeout) {
 		return // the claim is too old: the ledger gives the delivery out again
+	}
+	if d.outdated(time.Now(), t.webhook.Expire) {
+		p.outdated(q, t, d)
+		return
 	}
 	routed, problem := d.under(t.table)
 	if problem != nil {
@@ -112,6 +119,16 @@ func (p *pipeline) unrendered(q *queue, t *target, d *delivery, problem route.Pr
 	default:
 		r.class = classRule
 	}
+	p.logAttempt(d, &r)
+	p.settle(t, d, &r)
+}
+
+var errOutdated = errors.New("not sent: the event is older than the webhook's `expire` allows")
+
+// outdated fails a delivery whose time is over, without a request.
+func (p *pipeline) outdated(q *queue, t *target, d *delivery) {
+	q.finish(d)
+	r := result{Outcome: sender.Outcome{Verdict: sender.Rejected, SentAt: time.Now(), Err: errOutdated}, class: classExpired}
 	p.logAttempt(d, &r)
 	p.settle(t, d, &r)
 }

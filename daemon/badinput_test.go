@@ -208,3 +208,22 @@ func TestColumnsThatChangeWhileTheStreamRuns(t *testing.T) {
 	}
 	d.mustStop()
 }
+
+func TestNothingIsSentOnceItsTimeIsOver(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, `
+webhook "hook" {
+  topics = ["*"]
+  url    = "{url}/hook"
+  retry  = ["2s", "1h"]
+  expire = "1s"
+}
+`)
+	r.receiver.answers(status(500))
+	d := r.start()
+	r.insert(tagged("1"))
+	r.receiver.next()
+	r.until("select exists (select from walpost.delivery where state = 'failed' and last_class = 'expired' and attempts = 2)")
+	d.mustStop()
+	r.receiver.none()
+}

@@ -65,6 +65,10 @@ func (p *pipeline) attemptBatch(b *batch) {
 		if d.expired(now, b.target.webhook.Timeout) {
 			return false // the claim is too old: the ledger gives the delivery out again
 		}
+		if d.outdated(now, b.target.webhook.Expire) {
+			p.outdated(b.queue, b.target, d)
+			return false
+		}
 		routed, problem := d.under(b.target.table)
 		if problem != nil {
 			p.unrendered(b.queue, b.target, d, *problem)

@@ -75,6 +75,11 @@ func (d *delivery) under(t *route.Table) (*route.Delivery, *route.Problem) {
 	return &found, problem
 }
 
+// outdated reports whether the event is too old to be sent: more than expire after its commit. 0: never.
+func (d *delivery) outdated(now time.Time, expire time.Duration) bool {
+	return expire > 0 && now.Sub(d.Row.CommittedAt) > expire
+}
+
 // recorded reports whether the ledger has the delivery.
 func (d *delivery) recorded() bool { return d.fence != 0 }
 

@@ -232,6 +232,27 @@ func (r *rig) advance(total, step time.Duration, vendor *vendormock.Server) {
 	vendor.Advance(step)
 }
 
+// advanceUntil puts the clock ahead step by step until a condition holds. One step isn't enough where attempts run when
+// the clock jumps: what they come to is due by the time after the jump.
+func (r *rig) advanceUntil(total, step time.Duration, vendor *vendormock.Server, condition string, args ...any) {
+	r.t.Helper()
+	for deadline := time.Now().Add(patience); ; {
+		var ok bool
+		sql := "select pg_sleep(0.2) is not null and (select " + condition + ")"
+		if err := r.pool.QueryRow(context.Background(), sql, args...).Scan(&ok); err != nil {
+			r.t.Fatalf("%s: %v", condition, err)
+		}
+		if ok {
+			return
+		}
+		if time.Now().After(deadline) {
+			r.t.Fatalf("never true: %s %v\n%s\n%s", condition, args, r.dump(), r.log.String())
+		}
+		total += step
+		r.advance(total, step, vendor)
+	}
+}
+
 // statuses are the statuses of an operation's requests so far.
 func statuses(requests []*vendormock.Request) (all []int) {
 	for _, r := range requests {

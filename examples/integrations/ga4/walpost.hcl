@@ -17,8 +17,9 @@ webhook "ga4_page_views" {
   name   = "Google Analytics page views"
   topics = ["contact.page_visited"]
 
-  # Google drops what is older than 72 hours, without a word. The last retry is up to five hours after the event.
-  when = local.at > unixtime(event.committed_at) - (72 - 5) * 3600
+  # Google drops what is older than 72 hours, without a word. Nothing is sent later than five hours after the event.
+  when   = local.at > unixtime(event.committed_at) - (72 - 5) * 3600
+  expire = "5h"
 
   url = "${local.ga4}/mp/collect"
 

@@ -18,8 +18,11 @@ webhook "segment" {
 
   url = "${local.segment}/v1/batch"
 
-  # Basic authentication with the write key as the user and no password.
-  headers = { Authorization = "Basic ${base64encode("${env("SEGMENT_WRITE_KEY")}:")}" }
+  # The write key is the user, and there is no password.
+  auth "basic" {
+    username = env("SEGMENT_WRITE_KEY")
+    password = ""
+  }
 
   batch {
     max  = 15 # a batch may have 500 KB, and a call 32 KB

@@ -13,6 +13,7 @@ webhook "ga4_page_views" {
   name   = "Google Analytics page views"
   topics = ["contact.page_visited"]
   when   = coalesce(event.data.page_visit.visited_at, unixtime(event.created_at)) > unixtime(event.committed_at) - (72 - 5) * 3600
+  expire = "5h"
 
   url = "${local.ga4}/mp/collect"
   query = {
