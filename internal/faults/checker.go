@@ -248,6 +248,9 @@ func (g *ground) history(d delivery, all []request) string {
 		fmt.Fprintf(&s, "  %s – %s walpost %d attempt %d: status %d, id %s, body %x\n",
 			q.received.Format("15:04:05.000"), q.at.Format("05.000"), q.run, q.attempt, q.status, q.id, q.body[:4])
 	}
+	if len(all) > 0 && len(g.problems) < 2 {
+		fmt.Fprintf(&s, "  walpost %d said:\n%s", all[0].run, g.runner.runs[all[0].run].log)
+	}
 	r := g.workload.rows[d.event]
 	fmt.Fprintf(&s, "  row: transaction %d, kind %v, undone %v, fate %d\n", r.transaction, r.kind, r.undone, g.workload.fates[r.transaction])
 	if len(all) > 0 {
