@@ -57,6 +57,10 @@ func (s *Source) Batches() <-chan Batch { return s.batches }
 // Progress returns the position up to which everything received is resolved; ok is false while there is none.
 func (s *Source) Progress() (p Position, ok bool) { return s.tracker.Load().progress() }
 
+// Unresolved reports whether rows were received above Progress: of a transaction that is not resolved as a whole, or
+// whose commit has not arrived.
+func (s *Source) Unresolved() bool { return s.tracker.Load().unresolved() }
+
 // Advanced is signalled when Progress may have changed. It holds one signal at most.
 func (s *Source) Advanced() <-chan struct{} { return s.advanced }
 

@@ -123,6 +123,13 @@ func (t *tracker) signal() {
 	}
 }
 
+// unresolved reports whether a received transaction is not part of the prefix.
+func (t *tracker) unresolved() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.head != nil
+}
+
 // progress returns the end of the prefix, and whether there is one yet.
 func (t *tracker) progress() (Position, bool) {
 	t.mu.Lock()

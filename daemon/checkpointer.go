@@ -123,8 +123,23 @@ func (c *checkpointer) awaitCommit(ctx context.Context, taken cdc.LSN) {
 	}
 }
 
-// drained writes the last checkpoint, which tells the next owner that nothing above it is recorded.
-func (c *checkpointer) drained(ctx context.Context) error { return c.write(ctx, true) }
+// drained writes the last checkpoint, which tells the next owner that nothing above it is recorded, if so. It tries
+// again until ctx ends.
+func (c *checkpointer) drained(ctx context.Context) error {
+	for {
+		err := c.write(ctx, true)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(drainedAgain):
+		}
+	}
+}
+
+const drainedAgain = 200 * time.Millisecond
 
 func (c *checkpointer) write(ctx context.Context, last bool) error {
 	position, ok := c.source.Progress()
@@ -136,7 +151,8 @@ func (c *checkpointer) write(ctx context.Context, last bool) error {
 		err := c.ledger.SaveCheckpoint(ctx, ledger.Checkpoint{
 			Slot: c.slot, LSN: uint64(position.LSN()),
 			SystemID: owner.identity.SystemID, Timeline: owner.identity.Timeline,
-			Epoch: owner.epoch, Counters: c.counters.total(), Drained: last,
+			Epoch: owner.epoch, Counters: c.counters.total(),
+			Drained: last && !c.source.Unresolved(),
 		})
 		if errors.Is(err, ledger.ErrFenced) {
 			return nil // another daemon has the slot: what we know of its position no longer counts

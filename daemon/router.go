@@ -56,21 +56,60 @@ func (r *router) run(intake context.Context, batches <-chan cdc.Batch) error {
 	for {
 		select {
 		case <-intake.Done():
-			return nil
+			return r.finish(intake, batches)
 		case batch, open := <-batches:
 			if !open {
 				return nil
 			}
-			for i := range batch {
-				if err := r.row(intake, &batch[i]); err != nil {
-					return err
-				}
-				if intake.Err() != nil {
-					return nil // the rest of the batch was never taken: the slot sends it again
-				}
+			if over, err := r.batch(intake, batch); over || err != nil {
+				return err
 			}
 		}
 	}
+}
+
+// batch routes rows. Once the intake is stopped, only those of the transaction that was begun; over says that others
+// follow, which were never taken, so that the slot sends them again.
+func (r *router) batch(intake context.Context, batch cdc.Batch) (over bool, err error) {
+	for i := range batch {
+		if intake.Err() != nil && batch[i].CommitLSN != r.taken {
+			return true, nil
+		}
+		if err := r.row(intake, &batch[i]); err != nil {
+			return true, err
+		}
+	}
+	return false, nil
+}
+
+// A transaction is confirmed as a whole, so one that is left in the middle comes again as a whole. Its rest arrives at
+// once, unless it is huge.
+const (
+	finishPause = 50 * time.Millisecond
+	finishGrace = 2 * time.Second
+)
+
+// finish routes the rest of the transaction that was begun, as far as it arrives soon.
+func (r *router) finish(intake context.Context, batches <-chan cdc.Batch) error {
+	if r.taken == 0 {
+		return nil
+	}
+	for deadline := time.Now().Add(finishGrace); time.Now().Before(deadline); {
+		pause := time.NewTimer(finishPause)
+		select {
+		case <-pause.C:
+			return nil
+		case batch, open := <-batches:
+			pause.Stop()
+			if !open {
+				return nil
+			}
+			if over, err := r.batch(intake, batch); over || err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // row routes one row. An error means that the ledger didn't take what must be recorded because we are told to

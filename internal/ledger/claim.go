@@ -55,6 +55,7 @@ func (l *Ledger) Claim(ctx context.Context, capacities []Capacity) ([]Claimed, e
 	rows, _ := l.pool.Query(ctx, claimSQL, webhooks, limits, leases, int64(claimMaxBytes))
 	claimed, err := pgx.CollectRows(rows, scanClaimed)
 	if err != nil {
+		l.renew(err)
 		return nil, fmt.Errorf("claim deliveries: %w", err)
 	}
 	return claimed, nil

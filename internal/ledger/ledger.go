@@ -140,6 +140,7 @@ func Open(ctx context.Context, o Options) (*Ledger, error) {
 	}
 	setSessionParams(&config.ConnConfig.Config)
 	config.MaxConns = maxConns
+	config.ConnConfig.DialFunc = impatient(config.ConnConfig.DialFunc)
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("open ledger: %w", err)

@@ -49,8 +49,26 @@ func listen(ctx context.Context, config *pgx.ConnConfig, heard func()) error {
 	}
 	for {
 		heard()
-		if _, err := conn.WaitForNotification(ctx); err != nil {
+		if err := awaitNotification(ctx, conn); err != nil {
 			return fmt.Errorf("wait for a notification: %w", err)
+		}
+	}
+}
+
+// listenPing is how often a silent connection is asked whether there is still a server. It is below readLimit.
+const listenPing = 20 * time.Second
+
+func awaitNotification(ctx context.Context, conn *pgx.Conn) error {
+	for {
+		waiting, cancel := context.WithTimeout(ctx, listenPing)
+		_, err := conn.WaitForNotification(waiting)
+		silent := waiting.Err() != nil && ctx.Err() == nil
+		cancel()
+		if !silent {
+			return err
+		}
+		if err := conn.Ping(ctx); err != nil {
+			return err
 		}
 	}
 }

@@ -174,6 +174,7 @@ func (w *writer) pause(ctx context.Context, err error, try int) bool {
 	if ctx.Err() != nil {
 		return false
 	}
+	w.renew(err)
 	if w.trouble.IsZero() {
 		w.trouble = time.Now()
 		w.options.Logger.Warn().Err(err).Msg("ledger can't be written; trying again until it can")
