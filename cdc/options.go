@@ -60,6 +60,9 @@ type Resume struct {
 	LSN      LSN    // end of the newest transaction that is wholly dealt with
 	SystemID string // of the database cluster (IDENTIFY_SYSTEM); empty = not known
 	Timeline int32  // on which LSN was reached; 0 = not known
+	// Exact: nobody has confirmed more than LSN, but for this Source. Else the last owner may have, on an idle
+	// server, without making a checkpoint of it.
+	Exact bool
 }
 
 // Identity is what a connection turned out to be connected to.

@@ -34,6 +34,19 @@ func (s *Source) checkSystem(resume *Resume, found Identity) error {
 	}
 }
 
+// checkMoved reports a slot that is ahead of all that was ever confirmed: somebody else has advanced it, or dropped it
+// and made it anew, and what was committed between is not in the stream.
+func (s *Source) checkMoved(resume *Resume, found foundations) error {
+	if resume == nil || !resume.Exact || resume.LSN == 0 || found.SlotCreated {
+		return nil
+	}
+	if found.SlotPosition <= max(resume.LSN, s.confirm.Load().lsn) {
+		return nil
+	}
+	return slotLost(s.opts, fmt.Sprintf("somebody has moved the replication slot to %s, past the checkpoint %s",
+		found.SlotPosition, resume.LSN), nil)
+}
+
 // startPosition is where streaming begins: the checkpoint, or what this process has confirmed since, if they
 // are of the server's present timeline; else the slot's own position (0). The server doesn't keep confirmed
 // positions durably, so it may offer what was confirmed before.

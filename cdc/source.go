@@ -157,6 +157,9 @@ func (s *Source) session(ctx context.Context, outage *outage) error {
 	if err != nil {
 		return err
 	}
+	if err := s.checkMoved(resume, found); err != nil {
+		return err
+	}
 	if found.slotReader != 0 {
 		return fmt.Errorf("%w for pid %d", ErrSlotActive, found.slotReader)
 	}

@@ -41,7 +41,11 @@ func (c *checkpointer) resume(ctx context.Context) (*cdc.Resume, error) {
 	}
 	c.counters.base.CompareAndSwap(nil, &saved.Counters)
 	c.resumed.Store(saved)
-	return &cdc.Resume{LSN: cdc.LSN(saved.LSN), SystemID: saved.SystemID, Timeline: saved.Timeline}, nil
+	owner := c.owner.Load()
+	return &cdc.Resume{
+		LSN: cdc.LSN(saved.LSN), SystemID: saved.SystemID, Timeline: saved.Timeline,
+		Exact: saved.Drained || owner != nil && owner.epoch == saved.Epoch,
+	}, nil
 }
 
 // acquired takes the slot's next epoch, which fences the checkpoints of whoever had the slot before.
@@ -139,6 +143,13 @@ func (c *checkpointer) drained(ctx context.Context) error {
 	}
 }
 
+// orderly reports whether nothing above the checkpoint is recorded: we have left no transaction in the middle, and have
+// met all that a daemon which was killed before us may have recorded.
+func (c *checkpointer) orderly() bool {
+	until := c.recordedUntil()
+	return !c.source.Unresolved() && (until.IsZero() || c.source.Stats().LastCommit.After(until))
+}
+
 const drainedAgain = 200 * time.Millisecond
 
 func (c *checkpointer) write(ctx context.Context, last bool) error {
@@ -152,7 +163,7 @@ func (c *checkpointer) write(ctx context.Context, last bool) error {
 			Slot: c.slot, LSN: uint64(position.LSN()),
 			SystemID: owner.identity.SystemID, Timeline: owner.identity.Timeline,
 			Epoch: owner.epoch, Counters: c.counters.total(),
-			Drained: last && !c.source.Unresolved(),
+			Drained: last && c.orderly(),
 		})
 		if errors.Is(err, ledger.ErrFenced) {
 			return nil // another daemon has the slot: what we know of its position no longer counts

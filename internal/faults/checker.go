@@ -18,7 +18,6 @@ type checker struct {
 	// failures are the attempts that failed as walpost saw it: delivery id and number.
 	failures    map[failure]string
 	quarantined map[string]int
-	halves      map[int]int64 // transactions that a drain has split, by process
 
 	figures figures
 }
@@ -49,7 +48,7 @@ type figures struct {
 func (g *ground) check(ctx context.Context) (*figures, error) {
 	c := &checker{
 		ground: g, recorded: map[delivery]record{}, failures: map[failure]string{}, quarantined: map[string]int{},
-		halves: map[int]int64{}, figures: figures{repeats: tally{}, ends: tally{}},
+		figures: figures{repeats: tally{}, ends: tally{}},
 	}
 	if err := g.with(ctx, func(conn *pgx.Conn) error { return c.read(ctx, conn) }); err != nil {
 		return nil, err

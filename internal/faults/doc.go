@@ -36,11 +36,5 @@
 // violation names the delivery, its requests, and the faults of that time. FAULTS_WORKERS is the load (4).
 //
 // What walpost doesn't recover from by itself yet (a slot that is dropped, a publication that is dropped or altered) is
-// in loss_test.go: it must stop, say so, and leave an incident. What it is known to do wrong today is left out, or counted
-// by a name of its own, unless FAULTS_STRICT=1 is set:
-//
-//   - a drain in the midst of a transaction, or soon after a kill, repeats what was sent or recorded (repeats.go)
-//   - ledger sessions that began while the role was read-only are kept, and stay so (hostfaults.go, strict_test.go)
-//   - a slot that somebody advanced or made anew is read on from where it is (loss_test.go)
-//   - connections that a firewall has forgotten are waited on (strict_test.go)
+// in loss_test.go: it must stop, say so, and leave an incident.
 package faults

@@ -35,7 +35,6 @@ type ground struct {
 	journal  *journal
 	workload *workload
 	ledger   *ledger.Ledger // of the operator, who enables webhooks
-	strict   bool           // walpost must recover from what it is known not to recover from
 	stretch  float64        // of how long faults last
 
 	mu       sync.Mutex
@@ -129,13 +128,12 @@ type plan struct {
 	workers int
 	only    *regexp.Regexp // which faults
 	settle  time.Duration  // how long all may take to come to rest afterwards
-	strict  bool
-	stretch float64 // of how long faults last
+	stretch float64        // of how long faults last
 }
 
 // run plays workload and faults, heals all, and returns when walpost is through with everything.
 func (g *ground) run(ctx context.Context, p plan) error {
-	g.strict, g.stretch = p.strict, p.stretch
+	g.stretch = p.stretch
 	if err := g.runner.start(); err != nil {
 		return err
 	}

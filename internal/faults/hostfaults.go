@@ -99,17 +99,12 @@ func lockLedger(ctx context.Context, g *ground, random *rand.Rand) (func(context
 }
 
 // refuseWrites makes new sessions of walpost's role read-only, as providers do when the disk is full, and ends the old
-// ones. Sessions that began under it stay read-only when it is over, and walpost keeps using them; so healing ends
-// those too, unless the run is a strict one.
+// ones. Sessions that began under it stay read-only when it is over.
 func refuseWrites(ctx context.Context, g *ground, _ *rand.Rand) (func(context.Context) error, error) {
 	endSessions := "select pg_terminate_backend(pid) from pg_stat_activity where " + ledgerSessions
 	err := g.exec(ctx, "alter role "+roleName+" set default_transaction_read_only = on", endSessions)
 	return func(ctx context.Context) error {
-		healing := []string{"alter role " + roleName + " reset default_transaction_read_only"}
-		if !g.strict {
-			healing = append(healing, endSessions)
-		}
-		return g.exec(ctx, healing...)
+		return g.exec(ctx, "alter role "+roleName+" reset default_transaction_read_only")
 	}, err
 }
 

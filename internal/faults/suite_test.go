@@ -24,12 +24,12 @@ func TestMain(m *testing.M) {
 // settings of the suite's Postgres.
 var settings = map[string]string{"max_prepared_transactions": "50"}
 
-// environment reads how long and what to play: FAULTS_FOR, FAULTS_SEED, FAULTS_ONLY, FAULTS_WORKERS, FAULTS_STRICT.
+// environment reads how long and what to play: FAULTS_FOR, FAULTS_SEED, FAULTS_ONLY, FAULTS_WORKERS.
 func environment(t *testing.T) plan {
 	t.Helper()
 	p := plan{
 		seed: uint64(time.Now().UnixNano()), lasts: 15 * time.Second, workers: 4, pace: 60 * time.Millisecond, stretch: 0.4,
-		settle: 3 * time.Minute, strict: os.Getenv("FAULTS_STRICT") != "",
+		settle: 3 * time.Minute,
 	}
 	var err error
 	if text := os.Getenv("FAULTS_FOR"); text != "" {

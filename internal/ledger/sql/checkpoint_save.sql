@@ -1,9 +1,10 @@
--- Moves the checkpoint, in its owner's epoch only and never back. Index: checkpoint_pkey.
+-- Moves the checkpoint, in its owner's epoch only and never back. Its time is compared with commit times, so it is the
+-- server's and not that of schedules. Index: checkpoint_pkey.
 update walpost.checkpoint
 set lsn = greatest(lsn, $3::text::pg_lsn),
     snapshot = coalesce(nullif($4::text, '')::pg_snapshot, snapshot),
     snapshot_lsn = case when $4::text = '' then snapshot_lsn else $5::text::pg_lsn end,
     counters = $6,
     drained = $7,
-    updated_at = walpost.now()
+    updated_at = pg_catalog.now()
 where slot = $1 and epoch = $2

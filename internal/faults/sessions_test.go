@@ -13,26 +13,23 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// TestStrict has what walpost doesn't recover from today, so it runs under FAULTS_STRICT only.
-func TestStrict(t *testing.T) {
+// TestSessions has what happens to connections without a word.
+func TestSessions(t *testing.T) {
 	t.Parallel()
-	if os.Getenv("FAULTS_STRICT") == "" {
-		return
+	if os.Getenv("FAULTS_FOR") != "" { // it takes minutes: the stream gives a busy server four times its own timeout
+		t.Run("forgotten connections", func(t *testing.T) {
+			t.Parallel()
+			l := startLoss(t)
+			l.insertAndAwait(t, "before")
+			l.proxy.forget()
+			l.insertAndAwait(t, "after")
+			l.wantRecorded(t)
+		})
 	}
-	// Connections that nobody answers any more are given up in time, the stream's and the ledger's.
-	t.Run("forgotten connections", func(t *testing.T) {
-		t.Parallel()
-		l := startLoss(t)
-		l.insertAndAwait(t, "before")
-		l.proxy.forget()
-		l.insertAndAwait(t, "after")
-		l.wantRecorded(t)
-	})
 	// Ledger sessions that began while the role was read-only are given up when it no longer is.
 	t.Run("read-only sessions", func(t *testing.T) {
 		t.Parallel()
 		l := startLoss(t)
-		l.strict = true
 		l.insertAndAwait(t, "before")
 		heal, err := refuseWrites(t.Context(), l.ground, rand.New(rand.NewPCG(1, 1)))
 		if err != nil {
