@@ -40,7 +40,7 @@ bench: ## drain, latency, memory and WAL figures, beside a plain HTTP client
 fuzz: ## run every fuzz target for FUZZTIME (default 20s)
 	@go list -f '{{.ImportPath}} {{.Dir}}' ./... | while read -r pkg dir; do \
 		grep -hoE '^func Fuzz[A-Za-z0-9_]*' $$dir/*_test.go 2>/dev/null | awk '{print $$2}' | while read -r f; do \
-			echo "== $$pkg $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $${FUZZTIME:-20s} $$pkg || exit 1; \
+			echo "== $$pkg $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzzminimizetime 10x -fuzztime $${FUZZTIME:-20s} $$pkg || exit 1; \
 		done || exit 1; \
 	done
 
