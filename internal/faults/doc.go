@@ -35,8 +35,8 @@
 // The seed is printed. It makes the decks and each worker's rows the same again; the machine's timing it can't. A
 // violation names the delivery, its requests, and the faults of that time. FAULTS_WORKERS is the load (4).
 //
-// What walpost doesn't recover from by itself yet (a slot that is dropped, a publication that is dropped or altered) is
-// in loss_test.go: it must stop, say so, and leave an incident. What it is known to do wrong today is left out, or counted
+// What walpost doesn't recover from by itself (a publication that is dropped or altered) is in loss_test.go, beside the
+// dropped slot, from which it does: it must stop, say so, and leave an incident. What it is known to do wrong today is left out, or counted
 // by a name of its own, unless FAULTS_STRICT=1 is set:
 //
 //   - a drain in the midst of a transaction, or soon after a kill, repeats what was sent or recorded (repeats.go)

@@ -30,10 +30,6 @@ type loss struct {
 
 var losses = []loss{
 	{
-		"slot dropped", "slot_lost", "slot is gone",
-		[]string{endSlotReader, "select pg_drop_replication_slot('{slot}')"},
-	},
-	{
 		"publication dropped", "publication_lost", "publication",
 		[]string{"drop publication faults", endSlotReader},
 	},
@@ -106,6 +102,57 @@ func TestLosses(t *testing.T) {
 				l.wantOnly(t, "before", "between")
 			})
 		}
+	}
+}
+
+// TestDroppedSlotIsRecovered: the rows that went with the slot are read from the table, and the incident is resolved.
+func TestDroppedSlotIsRecovered(t *testing.T) {
+	t.Parallel()
+	for _, running := range []bool{true, false} {
+		t.Run(fmt.Sprintf("running %t", running), func(t *testing.T) {
+			t.Parallel()
+			l := startLoss(t)
+			l.insertAndAwait(t, "before")
+			l.await(t, "select snapshot is not null from walpost.checkpoint")
+			if running {
+				l.freeze(t)
+			} else if _, err := l.drainWell(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			l.insert(t, "between")
+			for _, sql := range []string{endSlotReader, "select pg_drop_replication_slot('{slot}')"} {
+				if err := l.exec(t.Context(), strings.ReplaceAll(sql, "{slot}", l.slot)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			l.resume(t, running)
+			l.insertAndAwait(t, "after")
+			l.await(t, "select count(*) = 1 and bool_and(resolved_at is not null) from walpost.incident where kind = 'slot_lost'")
+			for _, event := range []string{"before", "between"} {
+				if list := kinds[0].deliveries(event); l.receiver.arrived(list) < len(list) {
+					t.Errorf("%s didn't arrive", event)
+				}
+			}
+			l.wantOnly(t, "before", "between", "after")
+		})
+	}
+}
+
+// await waits until a query gives true.
+func (l *lossGround) await(t *testing.T, sql string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	err := l.with(ctx, func(conn *pgx.Conn) error {
+		for ok := false; !ok; {
+			if err := conn.QueryRow(ctx, "select coalesce(("+sql+"), false) from pg_sleep(0.02)").Scan(&ok); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatalf("%s: %v", sql, err)
 	}
 }
 
