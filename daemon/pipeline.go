@@ -10,6 +10,7 @@ import (
 
 	"github.com/walpost/walpost/internal/ledger"
 	"github.com/walpost/walpost/internal/route"
+	"github.com/walpost/walpost/outbox"
 )
 
 // pipeline is what the parts that move deliveries share.
@@ -48,12 +49,12 @@ func (p *pipeline) quarantine(e *event, problem route.Problem) error {
 	p.counters.quarantined.Add(1)
 	p.log.Warn().Str(keyEvent, e.row.ID).Str(keyRule, problem.Rule).Str(keyWebhook, problem.Webhook).
 		Str(keyTopic, problem.Topic).Str(keyProblem, problem.Error()).Msg("event quarantined")
-	return p.submit(quarantined(e, problem, p.resolves(e, 1)))
+	return p.submit(quarantined(&e.row, problem, p.resolves(e, 1)))
 }
 
-func quarantined(e *event, problem route.Problem, done func(error)) ledger.Quarantined {
+func quarantined(row *outbox.Row, problem route.Problem, done func(error)) ledger.Quarantined {
 	return ledger.Quarantined{
-		Event: &e.row, Rule: problem.Rule, Webhook: problem.Webhook, Topic: problem.Topic,
+		Event: row, Rule: problem.Rule, Webhook: problem.Webhook, Topic: problem.Topic,
 		Diagnostic: problem.Error(), Done: done,
 	}
 }

@@ -91,10 +91,9 @@ func (p *pipeline) submitted(ctx context.Context, entry func(done func(error)) l
 }
 
 func requarantined(claim *ledger.QuarantineClaim, problem route.Problem, done func(error)) ledger.Quarantined {
-	return ledger.Quarantined{
-		Event: claim.Event, Rule: claim.Rule, Webhook: claim.Webhook, Topic: claim.Topic,
-		Diagnostic: problem.Error(), Done: done,
-	}
+	entry := quarantined(claim.Event, problem, done)
+	entry.Rule, entry.Webhook, entry.Topic = claim.Rule, claim.Webhook, claim.Topic // the same entry, renewed
+	return entry
 }
 
 // stillBad is what is wrong with an event that was quarantined as a whole, if it still is.

@@ -81,8 +81,7 @@ func (p *pipeline) misrendered(d *delivery, problem route.Problem) {
 		_ = p.quarantine(d.event, problem)
 		return
 	}
-	e := &event{row: *d.Row}
-	if err := p.submit(quarantined(e, problem, nil)); err != nil {
+	if err := p.submit(quarantined(d.Row, problem, nil)); err != nil {
 		return
 	}
 	p.counters.quarantined.Add(1)
