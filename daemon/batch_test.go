@@ -209,7 +209,7 @@ func TestGoneParksTheWholeBatch(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, batched(3, "200ms", "  concurrency = 1"))
 	answered := make(chan struct{})
-	r.receiver.answers(func(w http.ResponseWriter, _ *http.Request) { <-answered; w.WriteHeader(http.StatusGone) })
+	r.receiver.answers(r.receiver.holding(answered, status(http.StatusGone)))
 	d := r.start()
 	r.insertEach(1, 3)
 	r.receiver.next()
@@ -260,9 +260,9 @@ func TestDrainWhileBatchGathers(t *testing.T) {
 // What gets old in a queue or on its way moves to the ledger, and is sent once all the same. To gather isn't to be late.
 func TestLateBatch(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, batched(2, "2s", "  concurrency = 1"))
+	r := newRig(t, batched(2, "2s", "  concurrency = 1\n  timeout = \"60s\""))
 	release := make(chan struct{})
-	r.receiver.answers(func(http.ResponseWriter, *http.Request) { <-release })
+	r.receiver.answers(r.receiver.holding(release, nil))
 	d := r.start(func(o *Options) { o.ParkAfter = 100 * time.Millisecond })
 	r.insert(numbered(1, 1)...)
 	if got := r.receiver.next(); got.ids(t) != "[1]" || r.count("walpost.delivery where attempts > 0 or fence = 0") != 0 {

@@ -270,7 +270,7 @@ webhook "hook" {
 }
 `)
 	release := make(chan struct{})
-	r.receiver.answers(func(http.ResponseWriter, *http.Request) { <-release })
+	r.receiver.answers(r.receiver.holding(release, nil))
 	d := r.start()
 	for i := range 10 {
 		r.insert(tagged(strconv.Itoa(i)))

@@ -205,7 +205,7 @@ webhook "hook" {
 `
 	r := newRig(t, rules)
 	release := make(chan struct{})
-	r.receiver.answers(func(http.ResponseWriter, *http.Request) { <-release })
+	r.receiver.answers(r.receiver.holding(release, nil))
 	d := r.start()
 	r.insert(tagged("1"))
 	r.receiver.next()

@@ -258,6 +258,20 @@ func (r *receiver) hang(_ http.ResponseWriter, req *http.Request) {
 	}
 }
 
+// holding answers nothing until release is closed, or the client or the test gives up, and then as told; nil: 200.
+func (r *receiver) holding(release <-chan struct{}, then http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, req *http.Request) {
+		select {
+		case <-release:
+		case <-req.Context().Done():
+		case <-r.closed:
+		}
+		if then != nil {
+			then(w, req)
+		}
+	}
+}
+
 // next waits for a request.
 func (r *receiver) next() request {
 	r.t.Helper()
