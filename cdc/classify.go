@@ -24,6 +24,7 @@ const (
 	stateObjectInUse         = "55006"
 	stateLockNotAvailable    = "55P03"
 	stateUndefinedFile       = "58P01"
+	stateQueryCanceled       = "57014"
 	textUnsupportedParameter = "startup parameter"
 )
 
@@ -109,7 +110,7 @@ func classify(err error, o Options) error {
 		}
 	case pg.Code == stateNotInPrerequisite && text("can no longer get changes", "can no longer access", "has been invalidated"),
 		pg.Code == stateUndefinedFile && text("WAL segment"):
-		return slotLost(o, "the server has invalidated the replication slot", err)
+		return slotLost(o, slotInvalidated, err)
 	case pg.Code == stateNotInPrerequisite && text("wal_level"):
 		return walLevel("", err)
 	case pg.Code == stateNotInPrerequisite && text("was not created in this database"):
@@ -119,6 +120,9 @@ func classify(err error, o Options) error {
 	}
 	return err
 }
+
+// slotInvalidated is the problem when the server has given the slot up.
+const slotInvalidated = "the server has invalidated the replication slot"
 
 // acquireError passes the caller's own classification on.
 func acquireError(err error) error { return fmt.Errorf("take the slot over: %w", err) }

@@ -34,6 +34,14 @@ type Options struct {
 	// An error closes the connection and counts as Retryable says.
 	Acquired func(ctx context.Context, id Identity) error
 
+	// Lost is told of a lost slot before anything is done about it, and makes durable that the table has to be read:
+	// from then on, and until a checkpoint at or above Identity.Recovery's position is durable, Resume says Recovering.
+	// The slot is then made anew and the rows that Resume.Snapshot doesn't see are read from the table. Nil, or a
+	// checkpoint without a snapshot: a lost slot is a SetupError.
+	Lost func(ctx context.Context, loss Loss) error
+	// Start says what the first stream begins with, where there is no checkpoint or one at 0/0 (StartNow).
+	Start Start
+
 	// StatusInterval is how often a changed position is sent to the server at most (1 s). An unchanged one is
 	// repeated every min(10 s, WALSenderTimeout/3), and at once when the server asks.
 	StatusInterval time.Duration
@@ -63,6 +71,11 @@ type Resume struct {
 	// Exact: nobody has confirmed more than LSN, but for this Source. Else the last owner may have, on an idle
 	// server, without making a checkpoint of it.
 	Exact bool
+	// Snapshot is a pg_snapshot in text form that was taken before an LSN was read that is at or below LSN; so all that
+	// it sees is dealt with. Empty = none.
+	Snapshot string
+	// Recovering says that Lost was told of a loss and that no checkpoint has passed its recovery yet.
+	Recovering bool
 }
 
 // Identity is what a connection turned out to be connected to.
@@ -71,6 +84,8 @@ type Identity struct {
 	Timeline      int32
 	Start         LSN // sent with START_REPLICATION; 0 = the slot's own position
 	ServerVersion int // as in server_version_num, e.g. 150018
+	// Recovery is the latest that this process has read from the table; nil = none.
+	Recovery *Recovery
 }
 
 var slotName = regexp.MustCompile(`^[a-z0-9_]{1,63}$`)
@@ -132,6 +147,9 @@ func (o Options) validate() error {
 		if d < time.Millisecond {
 			problems = append(problems, fmt.Errorf("%s %s: use at least 1ms", name, d))
 		}
+	}
+	if o.Start != "" && o.Start != StartNow && o.Start != StartBacklog {
+		problems = append(problems, fmt.Errorf("start %q: use %q or %q", o.Start, StartNow, StartBacklog))
 	}
 	if o.BackoffMax < o.BackoffMin {
 		problems = append(problems, fmt.Errorf("BackoffMax %s is below BackoffMin %s", o.BackoffMax, o.BackoffMin))

@@ -36,15 +36,15 @@ func (s *Source) checkSystem(resume *Resume, found Identity) error {
 
 // checkMoved reports a slot that is ahead of all that was ever confirmed: somebody else has advanced it, or dropped it
 // and made it anew, and what was committed between is not in the stream.
-func (s *Source) checkMoved(resume *Resume, found foundations) error {
-	if resume == nil || !resume.Exact || resume.LSN == 0 || found.SlotCreated {
+func (s *Source) checkMoved(resume *Resume, slot LSN) error {
+	if resume == nil || !resume.Exact || resume.LSN == 0 {
 		return nil
 	}
-	if found.SlotPosition <= max(resume.LSN, s.confirm.Load().lsn) {
+	if slot <= max(resume.LSN, s.confirm.Load().lsn) {
 		return nil
 	}
 	return slotLost(s.opts, fmt.Sprintf("somebody has moved the replication slot to %s, past the checkpoint %s",
-		found.SlotPosition, resume.LSN), nil)
+		slot, resume.LSN), nil)
 }
 
 // startPosition is where streaming begins: the checkpoint, or what this process has confirmed since, if they

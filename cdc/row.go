@@ -28,6 +28,9 @@ type Row struct {
 	CommitTime time.Time // when it was committed, by the server's clock
 	XID        uint32
 	Ordinal    int // 0-based place among the rows of its transaction
+	// Recovered says that the row was read from the table in place of a lost slot: it may have been dealt with before.
+	// CommitLSN is then the new slot's position, CommitTime a time after its commit, XID 0.
+	Recovered bool
 
 	txn *txn
 }

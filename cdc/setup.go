@@ -44,15 +44,21 @@ func Setup(ctx context.Context, o Options) (SetupReport, error) {
 	if err := s.checkSystem(resume, identity); err != nil {
 		return SetupReport{}, err
 	}
-	found, err := setUp(ctx, s.opts, resume != nil)
+	found, err := setUp(ctx, s.opts, resume != nil, true)
+	if err == nil {
+		err = found.lost
+	}
 	return found.SetupReport, err
 }
 
 // foundations are what streaming stands on, as found at one connect.
 type foundations struct {
 	SetupReport
-	tableOID   uint32
 	slotReader int // process that reads the slot; 0 = nobody
+
+	table     table
+	published []string // columns; nil = all
+	lost      error    // the slot is lost, and everything else as it should be
 }
 
 func (f foundations) log(log zerolog.Logger) {
@@ -66,8 +72,8 @@ func (f foundations) log(log zerolog.Logger) {
 }
 
 // setUp checks and creates. With readBefore the stream was read before, so a missing slot or publication is a
-// loss to report and never one to paper over by creating it.
-func setUp(ctx context.Context, o Options, readBefore bool) (foundations, error) {
+// loss to report and never one to paper over by creating it. Without makeSlot a missing slot is left to the caller.
+func setUp(ctx context.Context, o Options, readBefore, makeSlot bool) (foundations, error) {
 	var found foundations
 	conn, err := openOrdinary(ctx, o)
 	if err != nil {
@@ -78,11 +84,9 @@ func setUp(ctx context.Context, o Options, readBefore bool) (foundations, error)
 	if found.ServerVersion, err = checkServer(ctx, conn); err != nil {
 		return found, classify(err, o)
 	}
-	table, err := checkTable(ctx, conn, o)
-	if err != nil {
+	if found.table, err = checkTable(ctx, conn, o); err != nil {
 		return found, classify(err, o)
 	}
-	found.tableOID = table.OID
 
 	// The slot is looked at first: whoever creates both creates the publication first, so a slot without a
 	// publication is never just a process that is halfway there.
@@ -90,36 +94,49 @@ func setUp(ctx context.Context, o Options, readBefore bool) (foundations, error)
 	if err != nil {
 		return found, classify(err, o)
 	}
-	if slot == nil && readBefore {
-		return found, slotLost(o, "the replication slot is gone", nil)
+	if err := found.cover(ctx, conn, o, slot != nil, readBefore); err != nil {
+		return found, err
 	}
-	publication, err := findPublication(ctx, conn, o)
 	switch {
-	case err != nil:
-		return found, classify(err, o)
-	case publication == nil && readBefore:
-		return found, publicationLost(o, fmt.Sprintf("publication %q is gone", o.Publication), nil)
-	case publication == nil && slot != nil:
-		return found, slotBeforePublication(o)
-	case publication == nil:
-		if err := createPublication(ctx, conn, o, table); err != nil {
-			return found, err
-		}
-		found.PublicationCreated = true
-	default:
-		if err := publication.check(o, table, readBefore); err != nil {
-			return found, err
-		}
-		found.Warnings = publication.warnings(o)
-	}
-	if slot == nil {
+	case slot == nil && readBefore:
+		found.lost = slotLost(o, "the replication slot is gone", nil)
+		return found, nil
+	case slot == nil && !makeSlot:
+		return found, nil
+	case slot == nil:
 		if slot, err = createSlot(ctx, o, found.ServerVersion); err != nil {
 			return found, err
 		}
 		found.SlotCreated = slot.created
+	case slot.lost != nil:
+		found.lost = slotLost(o, slotInvalidated, slot.lost)
 	}
 	found.SlotPosition, found.slotReader = slot.confirmed, slot.ActivePID
 	return found, nil
+}
+
+// cover makes sure that the publication has the table.
+func (f *foundations) cover(ctx context.Context, conn *pgconn.PgConn, o Options, slotExists, readBefore bool) error {
+	publication, err := findPublication(ctx, conn, o)
+	switch {
+	case err != nil:
+		return classify(err, o)
+	case publication == nil && readBefore:
+		return publicationLost(o, fmt.Sprintf("publication %q is gone", o.Publication), nil)
+	case publication == nil && slotExists:
+		return slotBeforePublication(o)
+	case publication == nil:
+		if err := createPublication(ctx, conn, o, f.table); err != nil {
+			return err
+		}
+		f.PublicationCreated = true
+		return nil
+	}
+	if err := publication.check(o, f.table, readBefore); err != nil {
+		return err
+	}
+	f.Warnings, f.published = publication.warnings(o), publication.Table.Columns
+	return nil
 }
 
 // server is the document of server.sql.
@@ -156,6 +173,8 @@ type table struct {
 
 type tableColumn struct {
 	Name      string `json:"name"`
+	Type      uint32 `json:"type"` // OID
+	Key       bool   `json:"key"`
 	Generated bool   `json:"generated"`
 }
 

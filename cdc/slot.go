@@ -24,7 +24,8 @@ type slot struct {
 	Synced       bool   `json:"synced"`              // from 17
 
 	confirmed LSN
-	created   bool // by us, just now
+	created   bool  // by us, just now
+	lost      error // why the server has invalidated it; nil = it has not
 }
 
 // findSlot returns nil when there is none, and refuses one that can't serve us.
@@ -50,7 +51,8 @@ func findSlot(ctx context.Context, conn *pgconn.PgConn, o Options) (*slot, error
 		if reason == "" {
 			reason = "its WAL was removed (max_slot_wal_keep_size)"
 		}
-		return nil, slotLost(o, "the server has invalidated the replication slot", errors.New(reason))
+		s.lost = errors.New(reason)
+		return s, nil
 	}
 	if s.Confirmed != "" {
 		if s.confirmed, err = pglogrepl.ParseLSN(s.Confirmed); err != nil {

@@ -25,6 +25,7 @@ type Source struct {
 	established bool  // a login has succeeded once: the connection string is right
 	streamed    bool  // the slot was read once: it must be there from now on
 	identity    Identity
+	recoveries  recoveries
 
 	checkInterval time.Duration // between checks of table and publication
 }
@@ -153,20 +154,13 @@ func (s *Source) session(ctx context.Context, outage *outage) error {
 		return err
 	}
 
-	found, err := setUp(ctx, s.opts, resume != nil || s.streamed)
+	backlog := s.backlog(resume) // makes the slot itself
+	found, err := setUp(ctx, s.opts, !backlog && (resume != nil || s.streamed), !backlog)
 	if err != nil {
 		return err
 	}
-	if err := s.checkMoved(resume, found); err != nil {
+	if err := s.begin(ctx, conn, resume, &identity, &found); err != nil {
 		return err
-	}
-	if found.slotReader != 0 {
-		return fmt.Errorf("%w for pid %d", ErrSlotActive, found.slotReader)
-	}
-	identity.ServerVersion = found.ServerVersion
-	identity.Start = s.startPosition(resume, identity.Timeline)
-	if err := conn.start(ctx, s.opts, identity.Start); err != nil {
-		return classify(err, s.opts)
 	}
 	if !s.streamed {
 		found.log(s.opts.Logger)
@@ -188,5 +182,55 @@ func (s *Source) session(ctx context.Context, outage *outage) error {
 		Stringer("slot_position", found.SlotPosition).Int("server_version", identity.ServerVersion).
 		Msg("replication started")
 	outage.recovered()
-	return s.stream(ctx, conn, found.tableOID)
+	return s.lose(s.stream(ctx, conn, found.table.OID))
+}
+
+// begin takes the slot, after what it has lost was read from the table, and says in identity from where.
+func (s *Source) begin(ctx context.Context, conn *replicationConn, resume *Resume, identity *Identity, found *foundations) error {
+	if found.lost == nil && !found.SlotCreated {
+		found.lost = s.checkMoved(resume, found.SlotPosition)
+	}
+	missing, err := s.missing(resume, found.lost)
+	if err != nil {
+		return err
+	}
+	if found.slotReader != 0 {
+		return fmt.Errorf("%w for pid %d", ErrSlotActive, found.slotReader)
+	}
+	identity.ServerVersion = found.ServerVersion
+	identity.Start = s.startPosition(resume, identity.Timeline)
+	if !missing {
+		if err := conn.start(ctx, s.opts, identity.Start); err != nil {
+			return s.lose(classify(err, s.opts))
+		}
+		return s.stillWhole(ctx)
+	}
+	r, err := s.openRecovery(ctx, found)
+	if err != nil {
+		return err
+	}
+	defer r.close(ctx)
+	position, err := r.run(ctx, *identity)
+	if err != nil {
+		return err
+	}
+	identity.Start = max(position, s.confirmed(identity.Timeline))
+	identity.Recovery = s.recoveries.latest
+	if err := conn.start(ctx, s.opts, identity.Start); err != nil {
+		return s.lose(classify(err, s.opts))
+	}
+	return r.held(ctx)
+}
+
+// stillWhole makes sure that the slot which we have got isn't a new one whose gap another walpost is reading: whoever
+// makes one says so before.
+func (s *Source) stillWhole(ctx context.Context) error {
+	resume, err := s.resume(ctx)
+	if err != nil {
+		return err
+	}
+	if s.recovering(resume) {
+		return fmt.Errorf("%w: its recovery is under way", ErrSlotActive)
+	}
+	return nil
 }

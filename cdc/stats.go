@@ -8,6 +8,7 @@ import (
 // Stats is a snapshot of what a Source has done since it was made.
 type Stats struct {
 	Rows         uint64    // received, each once, and handed over as there is room
+	Recovered    uint64    // those of Rows that were read from the table in place of a lost slot
 	Transactions uint64    // wholly received, empty ones included
 	Connected    bool      // streaming now
 	Connects     uint64    // successful ones; Connects-1 are reconnects
@@ -22,11 +23,11 @@ type Stats struct {
 
 // counters are the live form of Stats.
 type counters struct {
-	rows, transactions, connects, stalls atomic.Uint64
-	received, confirmed                  atomic.Uint64
-	connected                            atomic.Bool
-	lastCommit, lastMessage              atomic.Int64 // Unix nanoseconds, 0 = never
-	lastError                            atomic.Pointer[outageError]
+	rows, recovered, transactions, connects, stalls atomic.Uint64
+	received, confirmed                             atomic.Uint64
+	connected                                       atomic.Bool
+	lastCommit, lastMessage                         atomic.Int64 // Unix nanoseconds, 0 = never
+	lastError                                       atomic.Pointer[outageError]
 }
 
 type outageError struct {
@@ -37,6 +38,7 @@ type outageError struct {
 func (c *counters) snapshot() Stats {
 	s := Stats{
 		Rows:         c.rows.Load(),
+		Recovered:    c.recovered.Load(),
 		Transactions: c.transactions.Load(),
 		Connected:    c.connected.Load(),
 		Connects:     c.connects.Load(),

@@ -20,9 +20,11 @@ type checkpointer struct {
 	every  time.Duration
 	owner  atomic.Pointer[ownership]
 	// resumed is the checkpoint as it was found at the latest connect.
-	resumed atomic.Pointer[ledger.Checkpoint]
-	saved   cdc.LSN
-	state   trouble
+	resumed    atomic.Pointer[ledger.Checkpoint]
+	saved      cdc.LSN
+	state      trouble
+	watermarks watermarks
+	recovery   recovery
 	// parkAfter is Options.ParkAfter.
 	parkAfter time.Duration
 }
@@ -36,7 +38,14 @@ type ownership struct {
 // resume gives the stream the durable position to start from.
 func (c *checkpointer) resume(ctx context.Context) (*cdc.Resume, error) {
 	saved, err := c.ledger.Checkpoint(ctx, c.slot)
-	if err != nil || saved == nil {
+	if err != nil {
+		return nil, err
+	}
+	if saved == nil {
+		return nil, c.sample(ctx) // before there is a slot, so that the first checkpoint has it
+	}
+	recovering, err := c.recovering(ctx, saved.LSN)
+	if err != nil {
 		return nil, err
 	}
 	c.counters.base.CompareAndSwap(nil, &saved.Counters)
@@ -44,7 +53,8 @@ func (c *checkpointer) resume(ctx context.Context) (*cdc.Resume, error) {
 	owner := c.owner.Load()
 	return &cdc.Resume{
 		LSN: cdc.LSN(saved.LSN), SystemID: saved.SystemID, Timeline: saved.Timeline,
-		Exact: saved.Drained || owner != nil && owner.epoch == saved.Epoch,
+		Exact:    saved.Drained || owner != nil && owner.epoch == saved.Epoch,
+		Snapshot: saved.Snapshot, Recovering: recovering,
 	}, nil
 }
 
@@ -52,6 +62,15 @@ func (c *checkpointer) resume(ctx context.Context) (*cdc.Resume, error) {
 func (c *checkpointer) acquired(ctx context.Context, id cdc.Identity) error {
 	epoch, err := c.ledger.Acquire(ctx, c.slot, id.SystemID, id.Timeline)
 	if err != nil {
+		return err
+	}
+	if before := c.owner.Load(); before != nil && before.identity.Timeline != id.Timeline {
+		c.watermarks.clear() // what another timeline saw may never have been on this one
+	}
+	if err := c.sample(ctx); err != nil {
+		return err
+	}
+	if err := c.recovered(ctx, id.Recovery); err != nil {
 		return err
 	}
 	c.owner.Store(&ownership{identity: id, epoch: epoch})
@@ -158,12 +177,14 @@ func (c *checkpointer) write(ctx context.Context, last bool) error {
 	if !ok || owner == nil {
 		return nil
 	}
-	if position.Commit() > c.saved || last {
+	mark := c.watermarks.newest(position.LSN())
+	if position.Commit() > c.saved || last || c.watermarks.late(mark, c.saved) {
 		err := c.ledger.SaveCheckpoint(ctx, ledger.Checkpoint{
 			Slot: c.slot, LSN: uint64(position.LSN()),
 			SystemID: owner.identity.SystemID, Timeline: owner.identity.Timeline,
 			Epoch: owner.epoch, Counters: c.counters.total(),
-			Drained: last && c.orderly(),
+			Drained:  last && c.orderly(),
+			Snapshot: mark.Snapshot, SnapshotLSN: mark.LSN,
 		})
 		if errors.Is(err, ledger.ErrFenced) {
 			return nil // another daemon has the slot: what we know of its position no longer counts
@@ -172,6 +193,10 @@ func (c *checkpointer) write(ctx context.Context, last bool) error {
 			return err
 		}
 		c.saved = position.Commit()
+		c.watermarks.use(mark)
+	}
+	if err := c.settle(ctx, position.LSN()); err != nil {
+		return err
 	}
 	c.source.Confirm(position)
 	return nil

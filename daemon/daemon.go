@@ -114,7 +114,8 @@ func (d *Daemon) prepare(ctx context.Context, cfg *config.Config) error {
 		state: trouble{log: d.log, what: "save the checkpoint"},
 	}
 	options := SourceOptions(cfg, d.log)
-	options.Resume = d.checkpointer.resume
+	options.Resume, options.Lost = d.checkpointer.resume, d.checkpointer.lost
+	options.Start = d.options.Start
 	options.Acquired = func(ctx context.Context, id cdc.Identity) error {
 		if err := d.checkpointer.acquired(ctx, id); err != nil {
 			return err

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/walpost/walpost/cdc"
-	"github.com/walpost/walpost/internal/ledger"
 )
 
 // incidentTimeout bounds the writing of an incident: the daemon ends with the error that it tells of.
@@ -22,11 +21,7 @@ func (d *Daemon) stream(ctx context.Context) error {
 	}
 	recording, cancel := context.WithTimeout(context.Background(), incidentTimeout)
 	defer cancel()
-	incident := ledger.Incident{Kind: kind, Detail: err.Error()}
-	if saved := d.checkpointer.resumed.Load(); saved != nil {
-		incident.LSNFrom = saved.LSN
-	}
-	if _, failed := d.ledger.RecordIncident(recording, incident); failed != nil {
+	if failed := d.checkpointer.record(recording, kind, err); failed != nil {
 		d.log.Error().Err(failed).Msg("incident not recorded")
 	}
 	return err
@@ -36,7 +31,7 @@ func (d *Daemon) stream(ctx context.Context) error {
 func incidentKind(err error) string {
 	switch {
 	case errors.Is(err, cdc.ErrSlotLost):
-		return "slot_lost"
+		return slotLost
 	case errors.Is(err, cdc.ErrPublicationLost):
 		return "publication_lost"
 	case errors.Is(err, cdc.ErrOtherSystem):

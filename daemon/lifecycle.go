@@ -48,6 +48,7 @@ func (d *Daemon) operate() error {
 	writing.run(d.fail, d.ledger.Run)
 	streaming.run(d.fail, d.stream)
 	checkpointing.run(d.fail, d.checkpointer.run)
+	checkpointing.run(d.fail, d.checkpointer.watch)
 
 	router := newRouter(d.pipeline, d.checkpointer.recordedUntil)
 	intake.run(d.fail, func(ctx context.Context) error { return router.run(ctx, d.source.Batches()) })

@@ -20,6 +20,8 @@ type router struct {
 	debts   map[*queue]*debt
 	// recordedUntil is when the ledger stops knowing deliveries of what the slot sends again.
 	recordedUntil func() time.Time
+	// recalled says of the deliveries of the present batch whether the ledger has them; nil unless it was asked.
+	recalled map[string]bool
 	// taken is the commit of the latest row that was taken from the stream.
 	taken cdc.LSN
 }
@@ -71,6 +73,9 @@ func (r *router) run(intake context.Context, batches <-chan cdc.Batch) error {
 // batch routes rows. Once the intake is stopped, only those of the transaction that was begun; over says that others
 // follow, which were never taken, so that the slot sends them again.
 func (r *router) batch(intake context.Context, batch cdc.Batch) (over bool, err error) {
+	if err := r.recall(batch); err != nil {
+		return true, err
+	}
 	for i := range batch {
 		if intake.Err() != nil && batch[i].CommitLSN != r.taken {
 			return true, nil
@@ -149,21 +154,22 @@ func (r *router) row(intake context.Context, row *cdc.Row) error {
 // unknown leaves out the deliveries that the ledger has already, and resolves them: after a kill the slot sends rows
 // again of which some deliveries were recorded, and those go their own way.
 func (r *router) unknown(e *event, deliveries []route.Delivery) ([]route.Delivery, error) {
-	if e.row.CommittedAt.After(r.recordedUntil()) || len(deliveries) == 0 {
+	certain := !e.source.Recovered && e.row.CommittedAt.After(r.recordedUntil())
+	if certain || len(deliveries) == 0 {
 		return deliveries, nil
 	}
 	ids := make([]string, len(deliveries))
 	for i := range deliveries {
 		ids[i] = deliveries[i].ID
 	}
-	known, err := r.known(ids)
+	known, err := r.lookUp(ids)
 	if err != nil {
 		return nil, err
 	}
 	if len(known) == 0 {
 		return deliveries, nil
 	}
-	fresh := slices.DeleteFunc(deliveries, func(d route.Delivery) bool { _, ok := known[d.ID]; return ok })
+	fresh := slices.DeleteFunc(deliveries, func(d route.Delivery) bool { return known[d.ID] })
 	r.counters.duplicates.Add(uint64(len(known)))
 	e.resolve(len(known))
 	return fresh, nil

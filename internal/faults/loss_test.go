@@ -29,10 +29,6 @@ type loss struct {
 
 var losses = []loss{
 	{
-		"slot dropped", "slot_lost", "slot is gone",
-		[]string{endSlotReader, "select pg_drop_replication_slot('{slot}')"},
-	},
-	{
 		"publication dropped", "publication_lost", "publication",
 		[]string{"drop publication faults", endSlotReader},
 	},
@@ -48,26 +44,6 @@ var losses = []loss{
 		"rows hidden by the publication", "publication_lost", "hides rows",
 		[]string{"alter publication faults set table outbox where (aggregate_type = 'nobody')", endSlotReader},
 	},
-	{
-		"slot advanced", "slot_lost", "slot",
-		[]string{endSlotReader, "select pg_replication_slot_advance('{slot}', pg_current_wal_insert_lsn())"},
-	},
-	{
-		"slot made anew", "slot_lost", "slot",
-		[]string{
-			endSlotReader, "select pg_drop_replication_slot('{slot}')",
-			"select pg_create_logical_replication_slot('{slot}', 'pgoutput')",
-		},
-	},
-}
-
-// when is the states of walpost in which the loss is one: a frozen one has what was sent to it before, and an advanced slot
-// may not be ahead of that.
-func (l *loss) when() []string {
-	if l.name == "slot advanced" {
-		return []string{"while it is down"}
-	}
-	return []string{"under a running walpost", "while it is down"}
 }
 
 // lossPatience is more than the time between two looks at the publication, 30 s.
@@ -76,7 +52,7 @@ const lossPatience = 45 * time.Second
 func TestLosses(t *testing.T) {
 	t.Parallel()
 	for _, loss := range losses {
-		for _, when := range loss.when() {
+		for _, when := range []string{"under a running walpost", "while it is down"} {
 			t.Run(loss.name+" "+when, func(t *testing.T) {
 				t.Parallel()
 				l := startLoss(t)
@@ -106,6 +82,74 @@ func TestLosses(t *testing.T) {
 				l.wantOnly(t, "before", "between")
 			})
 		}
+	}
+}
+
+// lostSlots are what happens to slots, and whether to a walpost that runs. A frozen one has what was sent to it before, and
+// an advanced slot may not be ahead of that.
+var lostSlots = []struct {
+	name    string
+	running bool
+	sql     []string
+}{
+	{"dropped under a running walpost", true, []string{"select pg_drop_replication_slot('{slot}')"}},
+	{"dropped while it is down", false, []string{"select pg_drop_replication_slot('{slot}')"}},
+	{"made anew under a running walpost", true, makeAnew},
+	{"made anew while it is down", false, makeAnew},
+	{"advanced while it is down", false, []string{"select pg_replication_slot_advance('{slot}', pg_current_wal_insert_lsn())"}},
+}
+
+var makeAnew = []string{
+	"select pg_drop_replication_slot('{slot}')", "select pg_create_logical_replication_slot('{slot}', 'pgoutput')",
+}
+
+// TestLostSlotIsRecovered: the rows that went with the slot are read from the table, and the incident is resolved.
+func TestLostSlotIsRecovered(t *testing.T) {
+	t.Parallel()
+	for _, lost := range lostSlots {
+		t.Run(lost.name, func(t *testing.T) {
+			t.Parallel()
+			running := lost.running
+			l := startLoss(t)
+			l.insertAndAwait(t, "before")
+			l.await(t, "select snapshot is not null from walpost.checkpoint")
+			if running {
+				l.freeze(t)
+			} else if _, err := l.drainWell(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			l.insert(t, "between")
+			for _, sql := range append([]string{endSlotReader}, lost.sql...) {
+				if err := l.exec(t.Context(), strings.ReplaceAll(sql, "{slot}", l.slot)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			l.resume(t, running)
+			l.insertAndAwait(t, "after")
+			l.await(t, "select count(*) = 1 and bool_and(resolved_at is not null) from walpost.incident where kind = 'slot_lost'")
+			for _, event := range []string{"before", "between"} {
+				l.awaitArrival(t, event)
+			}
+			l.wantOnly(t, "before", "between", "after")
+		})
+	}
+}
+
+// await waits until a query gives true.
+func (l *lossGround) await(t *testing.T, sql string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	err := l.with(ctx, func(conn *pgx.Conn) error {
+		for ok := false; !ok; {
+			if err := conn.QueryRow(ctx, "select coalesce(("+sql+"), false) from pg_sleep(0.02)").Scan(&ok); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatalf("%s: %v", sql, err)
 	}
 }
 
@@ -148,6 +192,12 @@ func (l *lossGround) insert(t *testing.T, id string) {
 func (l *lossGround) insertAndAwait(t *testing.T, id string) {
 	t.Helper()
 	l.insert(t, id)
+	l.awaitArrival(t, id)
+}
+
+// awaitArrival waits until every delivery of an event has arrived, also one that an endpoint refuses at first.
+func (l *lossGround) awaitArrival(t *testing.T, id string) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for list := kinds[0].deliveries(id); l.receiver.arrived(list) < len(list); {

@@ -1,0 +1,180 @@
+package cdc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// reading is one pass over the table. To the tracker its rows are one transaction that ends where the new slot begins,
+// so nothing is confirmed, and no checkpoint passes, before they are resolved.
+type reading struct {
+	*recovery
+	into     *Recovery
+	relation *Relation
+	time     time.Time // of the snapshot: when the rows were committed isn't known
+	txn      *txn
+	batch    Batch
+	bytes    int
+}
+
+// read hands over the rows that the checkpoint's snapshot doesn't surely see, all rows for a backlog, and that were
+// visible before the new slot's position or soon after it.
+func (r *recovery) read(ctx context.Context, into *Recovery, resume *Resume) error {
+	s := r.source
+	if err := r.awaitWriters(ctx); err != nil {
+		return err
+	}
+	type document struct {
+		Snapshot string
+		Time     float64
+	}
+	seen, _, err := query[document](ctx, r.conn, "snapshot")
+	if err != nil {
+		return classify(err, s.opts)
+	}
+	upTo, err := parseSnapshot(seen.Snapshot)
+	if err != nil {
+		return err
+	}
+	wanted := everything(upTo)
+	if !into.Backlog {
+		since, err := parseSnapshot(resume.Snapshot)
+		if err != nil {
+			return &SetupError{Problem: "the checkpoint's snapshot cannot be read", Fix: "begin anew with another slot name", Err: fmt.Errorf("%w: %w", ErrSlotLost, err)}
+		}
+		wanted = between(since, upTo)
+	}
+	leaves, _, err := query[[]leaf](ctx, r.conn, "leaves", r.tableOID())
+	if err != nil {
+		return classify(err, s.opts)
+	}
+
+	s.recoveries.begun = append(s.recoveries.begun, time.Now())
+	tracker := s.tracker.Load()
+	if open := s.received.open; open != nil { // its rows that didn't arrive are among those that are read
+		tracker.abandon(open)
+	}
+	s.received = received{}
+	reading := &reading{
+		recovery: r, into: into, time: time.UnixMicro(int64(seen.Time * 1e6)).UTC(),
+		relation: r.found.table.relation(s.opts, r.found.published), txn: tracker.begin(into.Position),
+	}
+	for _, l := range leaves {
+		if err := reading.leaf(ctx, l, wanted); err != nil {
+			tracker.abandon(reading.txn)
+			return err
+		}
+	}
+	tracker.commit(reading.txn, into.Position)
+	return nil
+}
+
+func (r *recovery) tableOID() string { return strconv.FormatUint(uint64(r.found.table.OID), 10) }
+
+// awaitWriters waits until everybody has ended who has written to the table by now. A transaction can be so far that
+// its commit is in the WAL, before the slot's position, while its rows aren't visible yet: they would be neither in
+// the stream nor in the snapshot.
+func (r *recovery) awaitWriters(ctx context.Context) error {
+	deadline := time.Now().Add(r.source.opts.LockTimeout)
+	var awaited []string
+	for first := true; ; first = false {
+		writers, _, err := query[[]string](ctx, r.conn, "writers", r.tableOID())
+		if err != nil {
+			return classify(err, r.source.opts)
+		}
+		if first {
+			awaited = writers
+		}
+		awaited = slices.DeleteFunc(awaited, func(w string) bool { return !slices.Contains(writers, w) })
+		if len(awaited) == 0 {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("read the table: %d transactions that have written to it did not end within %s", len(awaited), r.source.opts.LockTimeout)
+		}
+		pause := time.NewTimer(writersPause)
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			pause.Stop()
+			return ctx.Err()
+		}
+	}
+}
+
+// leaf reads one table.
+func (r *reading) leaf(ctx context.Context, l leaf, wanted span) error {
+	opts := &r.source.opts
+	reader := newLeafReader(r.conn, l, r.relation.Columns, wanted, r.found.ServerVersion)
+	for {
+		rows, done, err := reader.read(ctx)
+		if err != nil {
+			return r.refused(err, l)
+		}
+		for _, values := range rows {
+			if err := r.add(ctx, values); err != nil {
+				return err
+			}
+		}
+		if err := r.flush(ctx); err != nil {
+			return err
+		}
+		if done {
+			return classify(reader.unmoved(ctx), *opts)
+		}
+	}
+}
+
+// refused explains that the role can't read the table, which the stream didn't ask for.
+func (r *reading) refused(err error, l leaf) error {
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) || pg.Code != stateInsufficientRights {
+		return classify(err, r.source.opts)
+	}
+	return &SetupError{
+		Problem: fmt.Sprintf("the role may not read all rows of table %s.%s, which is needed without the lost slot", l.Schema, l.Name),
+		Fix: fmt.Sprintf("grant select on table %s.%s to %s; and let it pass row-level security (alter role … bypassrls;)",
+			quoteIdentifier(l.Schema), quoteIdentifier(l.Name), roleOf(r.source.opts)),
+		Err: err,
+	}
+}
+
+// add puts a row into the batch, and hands a full one over.
+func (r *reading) add(ctx context.Context, values [][]byte) error {
+	opts := &r.source.opts
+	r.txn.hold()
+	r.batch = append(r.batch, Row{
+		Relation: r.relation, Values: values, CommitLSN: r.into.Position, CommitTime: r.time,
+		Ordinal: int(r.into.Rows), Recovered: true, txn: r.txn,
+	})
+	r.into.Rows++
+	r.source.counters.rows.Add(1)
+	r.source.counters.recovered.Add(1)
+	for _, v := range values {
+		r.bytes += len(v)
+	}
+	if len(r.batch) < opts.MaxBatchRows && r.bytes < opts.MaxBatchBytes {
+		return nil
+	}
+	return r.flush(ctx)
+}
+
+// flush waits until the batch is taken. No statement runs meanwhile, and nothing on the server waits for us.
+func (r *reading) flush(ctx context.Context) error {
+	if len(r.batch) == 0 {
+		return nil
+	}
+	select {
+	case r.source.batches <- r.batch:
+		r.batch, r.bytes = nil, 0
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

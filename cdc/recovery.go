@@ -1,0 +1,249 @@
+package cdc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// Start says what a stream without a checkpoint begins with.
+type Start string
+
+const (
+	// StartNow begins with what is committed after the slot was created.
+	StartNow Start = "now"
+	// StartBacklog begins with the rows that are in the table.
+	StartBacklog Start = "backlog"
+)
+
+// Loss is a slot that no longer has what follows the checkpoint.
+type Loss struct {
+	Reason string
+	From   LSN // of the checkpoint: what was committed at or below it is dealt with
+}
+
+// Recovery tells what was read from the table, in place of the stream, before Position.
+type Recovery struct {
+	Position LSN    // of the new slot; a checkpoint at or above it ends the recovery
+	Rows     uint64 // read and handed over
+	Backlog  bool   // the rows that were there at the first start; no slot was lost
+}
+
+const (
+	// maxRecoveries bounds how often this process reads the table within recoveryWindow: a slot that is lost again and
+	// again has a cause that no reading cures, and every reading repeats deliveries.
+	maxRecoveries  = 3
+	recoveryWindow = time.Hour
+	// readTimeout bounds the reading of one range of the table.
+	readTimeout = 10 * time.Second
+	// writersPause is how often those are looked at that must end before the table is read.
+	writersPause = 20 * time.Millisecond
+)
+
+// errOvertaken says that what was to be recovered is not lost any more.
+var errOvertaken = errors.New("another walpost has recovered the slot meanwhile")
+
+// recoveries are what Run keeps of them.
+type recoveries struct {
+	lost   error       // the stream's or the server's word that the slot is lost; nil: none
+	begun  []time.Time // within recoveryWindow
+	latest *Recovery   // whose rows this process has handed over; nil: none
+	// timeline is the server's at the latest one: the tracker forgets its rows with it.
+	timeline int32
+}
+
+// lose takes the end of a stream. A loss that can be recovered is kept for the next connection, which begins with the
+// recovery, or says that there is no checkpoint to recover from.
+func (s *Source) lose(err error) error {
+	if !errors.Is(err, ErrSlotLost) || s.opts.Lost == nil {
+		return err
+	}
+	s.recoveries.lost = err
+	return fmt.Errorf("recover: %s", err.Error()) // not the SetupError itself, which would be the end
+}
+
+// recoverable reports whether it is known what the checkpoint has dealt with.
+func (s *Source) recoverable(resume *Resume) bool {
+	return s.opts.Lost != nil && resume != nil && resume.Snapshot != ""
+}
+
+// backlog reports whether the stream begins with the rows that are in the table: nothing was ever dealt with. One that
+// was begun is read again.
+func (s *Source) backlog(resume *Resume) bool {
+	return s.opts.Start == StartBacklog && (resume == nil || resume.LSN == 0)
+}
+
+// missing says whether the table has to be read before the stream. It is an error if that can't be.
+func (s *Source) missing(resume *Resume, lost error) (bool, error) {
+	if lost == nil {
+		lost = s.recoveries.lost
+	}
+	switch {
+	case s.backlog(resume):
+		return true, nil
+	case lost != nil && !s.recoverable(resume):
+		return false, lost
+	case lost != nil:
+		return true, nil
+	}
+	return s.recovering(resume), nil
+}
+
+func (s *Source) recovering(resume *Resume) bool {
+	return s.recoverable(resume) && resume.Recovering
+}
+
+// exhausted refuses one reading of the table too many.
+func (s *Source) exhausted(lost error) error {
+	r := &s.recoveries
+	r.begun = slices.DeleteFunc(r.begun, func(at time.Time) bool { return time.Since(at) > recoveryWindow })
+	if len(r.begun) < maxRecoveries {
+		return nil
+	}
+	if lost == nil {
+		lost = ErrSlotLost
+	}
+	return &SetupError{
+		Problem: fmt.Sprintf("replication slot %q had to be recovered %d times within %s", s.opts.Slot, maxRecoveries, recoveryWindow),
+		Fix: "find out what ends the slot, or the reading of the table: max_slot_wal_keep_size (and idle_replication_slot_timeout), " +
+			"or somebody who drops it; the log says which. Nothing is lost: the next start recovers again",
+		Err: lost,
+	}
+}
+
+// recovery is the reading of the table in place of what a slot has lost. While it is open no other walpost touches
+// the slot.
+type recovery struct {
+	source *Source
+	conn   *pgconn.PgConn // holds the advisory lock
+	found  *foundations
+}
+
+// openRecovery takes the lock on the slot's recovery.
+func (s *Source) openRecovery(ctx context.Context, found *foundations) (*recovery, error) {
+	conn, err := openOrdinary(ctx, s.opts)
+	if err != nil {
+		return nil, classify(err, s.opts)
+	}
+	r := &recovery{source: s, conn: conn, found: found}
+	// Rows hidden by a policy would be lost, so that is an error. Places must be met in their order.
+	settings := fmt.Sprintf(`set statement_timeout = %d; set row_security = off; set synchronize_seqscans = off;
+		set max_parallel_workers_per_gather = 0`, readTimeout.Milliseconds())
+	if _, err := conn.Exec(ctx, settings).ReadAll(); err != nil {
+		r.close(ctx)
+		return nil, classify(fmt.Errorf("set the session up: %w", err), s.opts)
+	}
+	type document struct{ Held bool }
+	lock, _, err := query[document](ctx, conn, "recovery_lock", strconv.FormatInt(lockKey(s.opts.Slot), 10))
+	if err == nil && !lock.Held {
+		err = fmt.Errorf("%w: another walpost recovers it", ErrSlotActive)
+	}
+	if err != nil {
+		r.close(ctx)
+		return nil, err
+	}
+	return r, nil
+}
+
+// close gives the lock back.
+func (r *recovery) close(ctx context.Context) { closeOrdinary(ctx, r.conn) }
+
+// held proves, when the slot is ours, that nobody else could touch it since the lock was taken.
+func (r *recovery) held(ctx context.Context) error {
+	if _, _, err := query[struct{}](ctx, r.conn, "alive"); err != nil {
+		return fmt.Errorf("keep the lock on the recovery: %w", err)
+	}
+	return nil
+}
+
+// run makes a new slot, unless this process has one already whose gap it has read, and reads from the table what the
+// new one doesn't have. It gives the slot's position.
+func (r *recovery) run(ctx context.Context, identity Identity) (LSN, error) {
+	s := r.source
+	resume, err := s.resume(ctx) // under the lock: the one before may be outdated
+	if err != nil {
+		return 0, err
+	}
+	present, err := findSlot(ctx, r.conn, s.opts)
+	if err != nil {
+		return 0, classify(err, s.opts)
+	}
+	lost := s.recoveries.lost
+	switch {
+	case present != nil && present.ActivePID != 0:
+		return 0, fmt.Errorf("%w for pid %d", ErrSlotActive, present.ActivePID)
+	case lost == nil && present == nil:
+		lost = slotLost(s.opts, "the replication slot is gone", nil)
+	case lost == nil && present.lost != nil:
+		lost = slotLost(s.opts, slotInvalidated, present.lost)
+	case lost == nil:
+		lost = s.checkMoved(resume, present.confirmed)
+	}
+	needed, err := s.missing(resume, lost)
+	if err != nil {
+		return 0, err
+	}
+	if !needed {
+		return 0, errOvertaken
+	}
+	if latest := s.recoveries.latest; lost == nil && latest != nil && s.recoveries.timeline == identity.Timeline &&
+		present.confirmed <= max(latest.Position, s.confirmed(identity.Timeline)) {
+		return latest.Position, nil // nobody but us has read it since
+	}
+	return r.renew(ctx, identity, resume, present, lost)
+}
+
+// renew does the recovery from its beginning.
+func (r *recovery) renew(ctx context.Context, identity Identity, resume *Resume, present *slot, lost error) (LSN, error) {
+	s := r.source
+	backlog := s.backlog(resume)
+	if err := s.exhausted(lost); err != nil {
+		return 0, err
+	}
+	if !backlog {
+		loss := Loss{Reason: "an earlier recovery did not come to its end", From: resume.LSN}
+		if lost != nil {
+			loss.Reason = lost.Error()
+		}
+		if err := s.opts.Lost(ctx, loss); err != nil {
+			return 0, fmt.Errorf("record the loss: %w", err)
+		}
+		s.opts.Logger.Warn().Str("slot", s.opts.Slot).Str("reason", loss.Reason).Stringer("checkpoint", loss.From).
+			Msg("replication slot lost; a new one is made and the table is read")
+	}
+	if present != nil {
+		if _, _, err := query[struct{}](ctx, r.conn, "drop_slot", s.opts.Slot); err != nil {
+			return 0, classify(fmt.Errorf("drop slot %q: %w", s.opts.Slot, err), s.opts)
+		}
+	}
+	made, err := createSlot(ctx, s.opts, r.found.ServerVersion)
+	if err != nil {
+		return 0, err
+	}
+	s.recoveries.lost = nil
+	r.found.SlotPosition, r.found.SlotCreated = made.confirmed, true
+	latest := &Recovery{Position: made.confirmed, Backlog: backlog}
+	identity.Start = made.confirmed
+	s.followTimeline(identity)
+	if err := r.read(ctx, latest, resume); err != nil {
+		return 0, err
+	}
+	s.recoveries.latest, s.recoveries.timeline = latest, identity.Timeline
+	s.opts.Logger.Info().Str("slot", s.opts.Slot).Uint64("rows", latest.Rows).Stringer("position", latest.Position).
+		Msg("table read; the stream goes on from the new slot")
+	return latest.Position, nil
+}
+
+// lockKey is the advisory lock's, of the database that the slot belongs to: FNV-1a of "walpost recovery " and the slot.
+func lockKey(slot string) int64 {
+	hash := uint64(14695981039346656037)
+	for _, b := range []byte("walpost recovery " + slot) {
+		hash = (hash ^ uint64(b)) * 1099511628211
+	}
+	return int64(hash)
+}

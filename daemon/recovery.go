@@ -1,0 +1,83 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/walpost/walpost/cdc"
+	"github.com/walpost/walpost/internal/ledger"
+)
+
+// slotLost is the kind of the incident that stands for a recovery: as long as one of the slot is open, what its
+// snapshot doesn't see has to be read from the table.
+const slotLost = "slot_lost"
+
+// recovery is what a checkpoint at or above a position ends; 0 is none.
+type recovery struct{ until atomic.Uint64 }
+
+// recovering reports whether the ledger has a loss whose recovery no checkpoint has passed, and resolves those that one
+// has passed: the daemon was killed in between.
+func (c *checkpointer) recovering(ctx context.Context, checkpoint uint64) (bool, error) {
+	if err := c.ledger.SettleIncidents(ctx, c.slot, slotLost, checkpoint); err != nil {
+		return false, err
+	}
+	incident, err := c.ledger.OpenIncident(ctx, c.slot, slotLost, checkpoint)
+	return incident != nil, err
+}
+
+// lost records a loss before anything is done about it. One that is recorded and whose end isn't known covers it.
+func (c *checkpointer) lost(ctx context.Context, loss cdc.Loss) error {
+	c.recovery.until.Store(0)
+	open, err := c.ledger.OpenIncident(ctx, c.slot, slotLost, 0)
+	if err != nil || open != nil {
+		return err
+	}
+	_, err = c.ledger.RecordIncident(ctx, ledger.Incident{
+		Slot: c.slot, Kind: slotLost, LSNFrom: uint64(loss.From), Detail: loss.Reason,
+	})
+	return err
+}
+
+// recovered says in the ledger how far the recovery reaches.
+func (c *checkpointer) recovered(ctx context.Context, r *cdc.Recovery) error {
+	if r == nil || r.Backlog {
+		return nil
+	}
+	err := c.ledger.BoundIncidents(ctx, c.slot, slotLost, uint64(r.Position), fmt.Sprintf("%d rows were read from the table", r.Rows))
+	if err == nil {
+		c.recovery.until.Store(uint64(r.Position))
+	}
+	return err
+}
+
+// settle resolves the incident when a checkpoint has passed the recovery.
+func (c *checkpointer) settle(ctx context.Context, checkpoint cdc.LSN) error {
+	until := c.recovery.until.Load()
+	if until == 0 || uint64(checkpoint) < until {
+		return nil
+	}
+	if err := c.ledger.SettleIncidents(ctx, c.slot, slotLost, until); err != nil {
+		return err
+	}
+	if c.recovery.until.CompareAndSwap(until, 0) {
+		c.log.Info().Str(keySlot, c.slot).Stringer(keyLSN, checkpoint).Msg("recovery is complete")
+	}
+	return nil
+}
+
+// record keeps what ended the stream for good, unless it is recorded.
+func (c *checkpointer) record(ctx context.Context, kind string, cause error) error {
+	if kind == slotLost {
+		open, err := c.ledger.OpenIncident(ctx, c.slot, kind, 0)
+		if err != nil || open != nil {
+			return err
+		}
+	}
+	incident := ledger.Incident{Slot: c.slot, Kind: kind, Detail: cause.Error()}
+	if saved := c.resumed.Load(); saved != nil {
+		incident.LSNFrom = saved.LSN
+	}
+	_, err := c.ledger.RecordIncident(ctx, incident)
+	return err
+}

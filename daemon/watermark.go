@@ -1,0 +1,114 @@
+package daemon
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/walpost/walpost/cdc"
+	"github.com/walpost/walpost/internal/ledger"
+)
+
+// maxWatermarks bounds the ring: a minute of samples. A position that lags further behind finds fewer of them, further
+// apart.
+const maxWatermarks = 64
+
+// watermarks are recent samples of what is committed, oldest first. A checkpoint carries the newest one below its
+// position, so that what a lost slot takes with it can be told from what was dealt with.
+type watermarks struct {
+	mu   sync.Mutex
+	ring []ledger.Watermark
+	used ledger.Watermark // in the latest checkpoint
+}
+
+func (w *watermarks) add(mark ledger.Watermark) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if n := len(w.ring); n > 0 && mark.LSN <= w.ring[n-1].LSN {
+		return
+	}
+	if len(w.ring) == maxWatermarks {
+		kept := w.ring[:0]
+		for i := 0; i < len(w.ring); i += 2 {
+			kept = append(kept, w.ring[i])
+		}
+		w.ring = kept
+	}
+	w.ring = append(w.ring, mark)
+}
+
+// newest gives the newest sample at or below a position; its zero value if there is none.
+func (w *watermarks) newest(position cdc.LSN) ledger.Watermark {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, mark := range slices.Backward(w.ring) {
+		if mark.LSN <= uint64(position) {
+			return mark
+		}
+	}
+	return ledger.Watermark{}
+}
+
+// use takes note of what a checkpoint carries; older samples are of no use any more.
+func (w *watermarks) use(mark ledger.Watermark) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if mark.Snapshot == "" {
+		return
+	}
+	w.used = mark
+	w.ring = slices.DeleteFunc(w.ring, func(m ledger.Watermark) bool { return m.LSN < mark.LSN })
+}
+
+// late reports whether mark covers a commit that was saved under an older sample: a burst's last one, which is worth
+// one checkpoint more.
+func (w *watermarks) late(mark ledger.Watermark, saved cdc.LSN) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return mark.LSN >= uint64(saved) && uint64(saved) > w.used.LSN
+}
+
+func (w *watermarks) clear() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ring, w.used = nil, ledger.Watermark{}
+}
+
+// sample takes a watermark now.
+func (c *checkpointer) sample(ctx context.Context) error {
+	mark, err := c.ledger.Watermark(ctx)
+	if err == nil {
+		c.watermarks.add(mark)
+	}
+	return err
+}
+
+// watch samples while rows arrive, and once after the last one.
+func (c *checkpointer) watch(ctx context.Context) error {
+	trouble := trouble{log: c.log, what: "take a watermark"}
+	ticker := time.NewTicker(c.every)
+	defer ticker.Stop()
+	var sampled uint64 // rows, at the latest sample
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+		rows := c.source.Stats().Rows
+		owner := c.owner.Load()
+		if rows == sampled || owner == nil {
+			continue
+		}
+		mark, err := c.ledger.Watermark(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		trouble.note(err)
+		if err == nil && c.owner.Load() == owner {
+			c.watermarks.add(mark)
+			sampled = rows
+		}
+	}
+}

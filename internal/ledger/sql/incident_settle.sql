@@ -1,0 +1,4 @@
+-- Resolves the open incidents of kind $2 at slot $1 that end at or below $3. Index: incident_open.
+update walpost.incident
+set resolved_at = walpost.now()
+where slot = $1 and kind = $2 and resolved_at is null and lsn_to <= $3::text::pg_lsn

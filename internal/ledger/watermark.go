@@ -1,0 +1,28 @@
+package ledger
+
+import (
+	"context"
+	_ "embed" // statements
+	"fmt"
+)
+
+//go:embed sql/watermark.sql
+var watermarkSQL string
+
+// Watermark is a snapshot of the database and a position in the WAL: all transactions that the snapshot sees were
+// committed at or below the position.
+type Watermark struct {
+	Snapshot string // pg_snapshot in text form
+	LSN      uint64
+}
+
+// Watermark takes one. It writes nothing.
+func (l *Ledger) Watermark(ctx context.Context) (Watermark, error) {
+	var w Watermark
+	var position lsn
+	if err := l.pool.QueryRow(ctx, watermarkSQL).Scan(&w.Snapshot, &position); err != nil {
+		return w, fmt.Errorf("take a watermark: %w", err)
+	}
+	w.LSN = uint64(position)
+	return w, nil
+}
