@@ -3,6 +3,8 @@ package cdc
 import (
 	"fmt"
 	"slices"
+
+	"github.com/walpost/walpost/internal/failpoint"
 )
 
 // received is what this process has taken over from the stream. It outlives a connection, so that what is sent
@@ -115,6 +117,7 @@ func (in *intake) takeCommit(m message) error {
 	in.source.counters.lastCommit.Store(m.time.UnixNano())
 	in.tracker.commit(in.open, m.end)
 	in.open = nil
+	failpoint.Hit(failpoint.Received)
 	return nil
 }
 

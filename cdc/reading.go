@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/walpost/walpost/internal/failpoint"
 )
 
 // reading is one pass over the table. To the tracker its rows are one transaction that ends where the new slot begins,
@@ -72,6 +74,7 @@ func (r *recovery) read(ctx context.Context, into *Recovery, resume *Resume) err
 		}
 	}
 	tracker.commit(reading.txn, into.Position)
+	failpoint.Hit(failpoint.GapRead)
 	return nil
 }
 
@@ -173,6 +176,7 @@ func (r *reading) flush(ctx context.Context) error {
 	select {
 	case r.source.batches <- r.batch:
 		r.batch, r.bytes = nil, 0
+		failpoint.Hit(failpoint.GapReading)
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()

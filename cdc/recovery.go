@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/walpost/walpost/internal/failpoint"
 )
 
 // Start says what a stream without a checkpoint begins with.
@@ -213,6 +215,7 @@ func (r *recovery) renew(ctx context.Context, identity Identity, resume *Resume,
 		if err := s.opts.Lost(ctx, loss); err != nil {
 			return 0, fmt.Errorf("record the loss: %w", err)
 		}
+		failpoint.Hit(failpoint.LossRecorded)
 		s.opts.Logger.Warn().Str("slot", s.opts.Slot).Str("reason", loss.Reason).Stringer("checkpoint", loss.From).
 			Msg("replication slot lost; a new one is made and the table is read")
 	}
@@ -220,11 +223,13 @@ func (r *recovery) renew(ctx context.Context, identity Identity, resume *Resume,
 		if _, _, err := query[struct{}](ctx, r.conn, "drop_slot", s.opts.Slot); err != nil {
 			return 0, classify(fmt.Errorf("drop slot %q: %w", s.opts.Slot, err), s.opts)
 		}
+		failpoint.Hit(failpoint.SlotDropped)
 	}
 	made, err := createSlot(ctx, s.opts, r.found.ServerVersion)
 	if err != nil {
 		return 0, err
 	}
+	failpoint.Hit(failpoint.SlotMade)
 	s.recoveries.lost = nil
 	r.found.SlotPosition, r.found.SlotCreated = made.confirmed, true
 	latest := &Recovery{Position: made.confirmed, Backlog: backlog}

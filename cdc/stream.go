@@ -11,6 +11,8 @@ import (
 	"github.com/jackc/pglogrepl"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/walpost/walpost/internal/failpoint"
 )
 
 var (
@@ -180,6 +182,9 @@ func (st *stream) report(now time.Time, probe bool) error {
 	if err := writeAll(st.conn, appendStatus(make([]byte, 0, statusLength), position, now, probe)); err != nil {
 		return fmt.Errorf("send a status update: %w", err)
 	}
+	if position > st.sent {
+		failpoint.Hit(failpoint.AfterStatus)
+	}
 	st.sent, st.sentAt, st.asked = position, now, false
 	raise(&st.source.counters.confirmed, position)
 	return nil
@@ -224,6 +229,7 @@ func (st *stream) handOver(ctx context.Context) error {
 
 func (st *stream) handedOver() {
 	st.batch, st.batchBytes = make(Batch, 0, len(st.batch)), 0 // the next one is likely to be as long
+	failpoint.Hit(failpoint.HandedOver)
 }
 
 // handle handles one message of the server.
@@ -277,6 +283,7 @@ func (st *stream) handleWAL(data []byte) error {
 	if ok {
 		st.batch = append(st.batch, row)
 		st.batchBytes += len(m.tuple.data)
+		failpoint.Hit(failpoint.Decoded)
 	}
 	return err
 }
@@ -323,6 +330,7 @@ func (st *stream) farewell() {
 	if err != nil || writeAll(st.conn, last) != nil {
 		return // it is gone already
 	}
+	failpoint.Hit(failpoint.DrainConfirmed)
 	raise(&st.source.counters.confirmed, position)
 	if st.conn.SetReadDeadline(time.Now().Add(farewellTimeout)) != nil {
 		return

@@ -7,6 +7,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/walpost/walpost/internal/failpoint"
 	"github.com/walpost/walpost/internal/ledger"
 	"github.com/walpost/walpost/internal/route"
 	"github.com/walpost/walpost/sender"
@@ -86,7 +87,7 @@ func (p *pipeline) attemptOne(q *queue, t *target, d *delivery) {
 		j = &judge{target: t, deliveries: []*route.Delivery{routed}}
 		a.Judge = j.in(p.sending)
 	}
-	r := result{Outcome: t.endpoint.Send(p.sending, a)}
+	r := result{Outcome: p.send(t, a)}
 	q.finish(d)
 	if j != nil {
 		j.explain(&r)
@@ -98,6 +99,14 @@ func (p *pipeline) attemptOne(q *queue, t *target, d *delivery) {
 	}
 	p.logAttempt(d, &r)
 	p.settle(t, d, &r)
+}
+
+// send makes the request.
+func (p *pipeline) send(t *target, a sender.Attempt) sender.Outcome {
+	failpoint.Hit(failpoint.BeforeRequest)
+	outcome := t.endpoint.Send(p.sending, a)
+	failpoint.Hit(failpoint.AfterResponse)
+	return outcome
 }
 
 // unrendered handles a delivery whose request can't be made: by no attempt, or not now, which counts as one that

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/walpost/walpost/cdc"
+	"github.com/walpost/walpost/internal/failpoint"
 	"github.com/walpost/walpost/internal/ledger"
 )
 
@@ -73,6 +74,7 @@ func (c *checkpointer) acquired(ctx context.Context, id cdc.Identity) error {
 	if err := c.recovered(ctx, id.Recovery); err != nil {
 		return err
 	}
+	failpoint.Hit(failpoint.SlotAcquired)
 	c.owner.Store(&ownership{identity: id, epoch: epoch})
 	c.log.Info().Str(keySlot, c.slot).Stringer(keyLSN, id.Start).Int64(keyEpoch, epoch).Msg("slot acquired")
 	return nil
@@ -179,6 +181,7 @@ func (c *checkpointer) write(ctx context.Context, last bool) error {
 	}
 	mark := c.watermarks.newest(position.LSN())
 	if position.Commit() > c.saved || last || c.watermarks.late(mark, c.saved) {
+		failpoint.Hit(failpoint.BeforeCheckpoint)
 		err := c.ledger.SaveCheckpoint(ctx, ledger.Checkpoint{
 			Slot: c.slot, LSN: uint64(position.LSN()),
 			SystemID: owner.identity.SystemID, Timeline: owner.identity.Timeline,
@@ -192,12 +195,15 @@ func (c *checkpointer) write(ctx context.Context, last bool) error {
 		if err != nil {
 			return err
 		}
+		failpoint.Hit(failpoint.AfterCheckpoint)
 		c.saved = position.Commit()
 		c.watermarks.use(mark)
 	}
 	if err := c.settle(ctx, position.LSN()); err != nil {
 		return err
 	}
+	failpoint.Hit(failpoint.BeforeConfirm)
 	c.source.Confirm(position)
+	failpoint.Hit(failpoint.AfterConfirm)
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/walpost/walpost/internal/failpoint"
 	"github.com/walpost/walpost/internal/ledger"
 )
 
@@ -100,6 +101,9 @@ func (c *claimer) claim(ctx context.Context, p *plan) error {
 	claimed, err := c.ledger.Claim(ctx, capacities)
 	if err != nil {
 		return err
+	}
+	if len(claimed) > 0 {
+		failpoint.Hit(failpoint.ClaimTaken)
 	}
 	for i := range claimed {
 		limits[claimed[i].Webhook]--

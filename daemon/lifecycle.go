@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/walpost/walpost/cdc"
+	"github.com/walpost/walpost/internal/failpoint"
 	"github.com/walpost/walpost/internal/ledger"
 )
 
@@ -60,16 +61,21 @@ func (d *Daemon) operate() error {
 	intake.run(d.fail, d.poll)
 
 	<-d.intake.Done()
+	failpoint.Hit(failpoint.DrainBegun)
 	defer d.stopWork()
 	defer time.AfterFunc(d.options.DrainTimeout, d.stopSends).Stop()
 	// Once attempts are given up, what they leave must reach the ledger soon, or stay unresolved in the WAL.
 	defer context.AfterFunc(d.sending, func() { time.AfterFunc(flushTimeout, d.stopWork) })()
 
 	intake.end()
+	failpoint.Hit(failpoint.DrainIntakeEnded)
 	d.drain()
+	failpoint.Hit(failpoint.DrainQueuesEmpty)
 	writing.end()
+	failpoint.Hit(failpoint.DrainFlushed)
 	checkpointing.end()
 	d.confirm(router.taken)
+	failpoint.Hit(failpoint.DrainCheckpointed)
 	streaming.end()
 	select {
 	case err := <-d.fatal:

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/walpost/walpost/cdc"
+	"github.com/walpost/walpost/internal/failpoint"
 	"github.com/walpost/walpost/internal/ledger"
 )
 
@@ -46,6 +47,7 @@ func (c *checkpointer) recovered(ctx context.Context, r *cdc.Recovery) error {
 	}
 	err := c.ledger.BoundIncidents(ctx, c.slot, slotLost, uint64(r.Position), fmt.Sprintf("%d rows were read from the table", r.Rows))
 	if err == nil {
+		failpoint.Hit(failpoint.GapBounded)
 		c.recovery.until.Store(uint64(r.Position))
 	}
 	return err
@@ -57,6 +59,7 @@ func (c *checkpointer) settle(ctx context.Context, checkpoint cdc.LSN) error {
 	if until == 0 || uint64(checkpoint) < until {
 		return nil
 	}
+	failpoint.Hit(failpoint.GapPassed)
 	if err := c.ledger.SettleIncidents(ctx, c.slot, slotLost, until); err != nil {
 		return err
 	}

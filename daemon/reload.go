@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/walpost/walpost/internal/failpoint"
 	"github.com/walpost/walpost/internal/ledger"
 )
 
@@ -49,7 +50,10 @@ func (d *Daemon) reload(ctx context.Context) error {
 		d.seen = "" // this is not the content's fault: polling tries it again
 		return err
 	}
-	for _, q := range d.adopt(next) {
+	failpoint.Hit(failpoint.ReloadChecked)
+	retired := d.adopt(next)
+	failpoint.Hit(failpoint.ReloadAdopted)
+	for _, q := range retired {
 		waiting := q.shut(gateStopped)
 		d.retired.Go(func() {
 			d.returnOwed(ledger.Pending, waiting)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 
 	"github.com/walpost/walpost/config"
+	"github.com/walpost/walpost/internal/failpoint"
 	"github.com/walpost/walpost/internal/ledger"
 	"github.com/walpost/walpost/internal/route"
 	"github.com/walpost/walpost/outbox"
@@ -21,6 +22,9 @@ func (p *pipeline) requeue(ctx context.Context, plan *plan) error {
 	claims, err := p.ledger.ClaimQuarantined(ctx, requeueLimit)
 	if err != nil {
 		return err
+	}
+	if len(claims) > 0 {
+		failpoint.Hit(failpoint.QuarantineClaimed)
 	}
 	for i := range claims {
 		if err := p.reroute(ctx, plan, &claims[i]); err != nil {
@@ -55,6 +59,7 @@ func (p *pipeline) reroute(ctx context.Context, plan *plan, claim *ledger.Quaran
 		if err != nil {
 			return err
 		}
+		failpoint.Hit(failpoint.QuarantineRouted)
 		signal(p.wake)
 	}
 	if err := p.ledger.ResolveQuarantined(ctx, claim.ID, claim.Fence); !errors.Is(err, ledger.ErrFenced) {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/walpost/walpost/cdc"
+	"github.com/walpost/walpost/internal/failpoint"
 	"github.com/walpost/walpost/internal/ledger"
 	"github.com/walpost/walpost/internal/route"
 	"github.com/walpost/walpost/outbox"
@@ -148,6 +149,7 @@ func (r *router) row(intake context.Context, row *cdc.Row) error {
 	if err != nil {
 		return err
 	}
+	failpoint.Hit(failpoint.Routed)
 	return r.spread(intake, p, e, deliveries)
 }
 
@@ -238,6 +240,7 @@ func (r *router) spread(intake context.Context, p *plan, e *event, deliveries []
 		d := &delivery{Delivery: deliveries[i], table: p.table, attempt: 1, since: now, event: e}
 		switch r.offer(intake, p, d) {
 		case admitted:
+			failpoint.Hit(failpoint.Queued)
 		case refusedDisabled:
 			owed = append(owed, d.entry(ledger.Parked))
 		default:

@@ -3,6 +3,7 @@ package daemon
 import (
 	"errors"
 
+	"github.com/walpost/walpost/internal/failpoint"
 	"github.com/walpost/walpost/internal/ledger"
 	"github.com/walpost/walpost/internal/route"
 	"github.com/walpost/walpost/sender"
@@ -31,7 +32,11 @@ func (p *pipeline) settle(t *target, d *delivery, r *result) {
 		entry.State = ledger.Parked
 		entry.Disable = &ledger.Reason{By: "endpoint", Why: "answered 410 Gone"}
 		disabled, settled := r.disabled, entry.Done
-		entry.Done = func(err error) { disabled(); settled(err) }
+		entry.Done = func(err error) {
+			failpoint.Hit(failpoint.WebhookDisabled)
+			disabled()
+			settled(err)
+		}
 	case sender.Rejected:
 		p.counters.failed.Add(1)
 		entry.State = ledger.Failed

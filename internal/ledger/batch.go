@@ -7,6 +7,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/walpost/walpost/internal/failpoint"
 )
 
 var (
@@ -119,9 +121,11 @@ func (l *Ledger) commit(ctx context.Context, entries []waiting, again bool) (los
 	if out.Len() == 0 {
 		return nil, nil
 	}
+	failpoint.Hit(failpoint.BeforeLedgerWrite)
 	if err := l.pool.SendBatch(ctx, &out).Close(); err != nil {
 		return nil, err
 	}
+	failpoint.Hit(failpoint.AfterLedgerCommit)
 	return lost, nil
 }
 

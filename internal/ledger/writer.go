@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/walpost/walpost/internal/failpoint"
 )
 
 // Submit gives an entry to the writer. It blocks while Options.MaxPending bytes wait to be written. An error means
@@ -138,6 +140,7 @@ func (w *writer) record(ctx context.Context, entries []waiting, again bool) {
 				}
 				w.finish(&entries[i], outcome)
 			}
+			failpoint.Hit(failpoint.AfterLedgerDone)
 			return
 		case refused(err) && len(entries) == 1:
 			w.finish(&entries[0], fmt.Errorf("record in the ledger: %w", err))
