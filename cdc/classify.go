@@ -127,13 +127,16 @@ const slotInvalidated = "the server has invalidated the replication slot"
 // acquireError passes the caller's own classification on.
 func acquireError(err error) error { return fmt.Errorf("take the slot over: %w", err) }
 
+// slotLost is the loss of what the slot had not sent. Where it can be recovered it isn't the end, and else it says why not.
 func slotLost(o Options, problem string, cause error) error {
+	fix := "walpost run makes the slot anew, and reads from the table what the lost one had not sent"
+	if o.Lost != nil {
+		fix = fmt.Sprintf("the checkpoint has no snapshot to tell what was dealt with, so this is for you to decide: compare the table %s.%s "+
+			"with what was delivered, then begin anew with another slot name",
+			quoteIdentifier(o.Schema), quoteIdentifier(o.Table))
+	}
 	return &SetupError{
-		Problem: fmt.Sprintf("%s: slot %q", problem, o.Slot),
-		Fix: fmt.Sprintf("rows committed since the checkpoint may be missing from the stream: compare the table %s.%s with what was delivered, "+
-			"then drop the slot (select pg_drop_replication_slot(%s);) if it is still there and begin anew with another slot name",
-			quoteIdentifier(o.Schema), quoteIdentifier(o.Table), quoteLiteral(o.Slot)),
-		Err: joinCause(ErrSlotLost, cause),
+		Problem: fmt.Sprintf("%s: slot %q", problem, o.Slot), Fix: fix, Err: joinCause(ErrSlotLost, cause),
 	}
 }
 

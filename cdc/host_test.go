@@ -166,7 +166,7 @@ func TestInvalidatedSlotIsLost(t *testing.T) {
 		t.Fatalf("the slot is %s", status)
 	}
 	again := start(t, testOptions(db), r.saved())
-	wantSetupError(t, again.failure(), ErrSlotLost, "invalidated", "pg_drop_replication_slot")
+	wantSetupError(t, again.failure(), ErrSlotLost, "invalidated", "walpost run makes the slot anew")
 }
 
 // The server's own refusal, as when the slot is invalidated between the look at it and the start.

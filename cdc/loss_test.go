@@ -26,7 +26,7 @@ func TestLossesAreNotPaperedOver(t *testing.T) {
 		t.Parallel()
 		db, checkpoint := prepare(t)
 		dropSlotNow(t, db, db.Name)
-		wantSetupError(t, start(t, testOptions(db), checkpoint).failure(), ErrSlotLost, "slot is gone", "another slot name")
+		wantSetupError(t, start(t, testOptions(db), checkpoint).failure(), ErrSlotLost, "slot is gone", "walpost run makes the slot anew")
 	})
 	t.Run("slot dropped within the process", func(t *testing.T) {
 		t.Parallel()
