@@ -74,7 +74,7 @@ func TestLoadFull(t *testing.T) {
 	columns.AggregateType, columns.AggregateID, columns.EventType, columns.Headers = "aggregatetype", "aggregateid", "type", "-"
 	equal(t, "outbox", cfg.Outbox, Outbox{
 		Table: outbox.Table{Schema: "app", Name: "outbox_events", Columns: columns},
-		Slot:  "walpost_2", Publication: "Walpost", MaxPayload: 4 << 20,
+		Slot:  "walpost_2", Publication: "Walpost", Start: StartBacklog, MaxPayload: 4 << 20,
 	})
 	equal(t, "ledger", cfg.Ledger, Ledger{Record: RecordAll, Retention: 14 * 24 * time.Hour})
 	equal(t, "admin", *cfg.Admin, Admin{Listen: "0.0.0.0:8710", Token: Secret(environment["TOKEN"])})
@@ -157,7 +157,7 @@ func TestLoadDefaults(t *testing.T) {
 	equal(t, "replication url", cfg.Database.ReplicationURL, cfg.Database.URL)
 	equal(t, "outbox", cfg.Outbox, Outbox{
 		Table: outbox.Table{Schema: "public", Name: "outbox", Columns: outbox.DefaultColumns},
-		Slot:  "walpost", Publication: "walpost", MaxPayload: 16 << 20,
+		Slot:  "walpost", Publication: "walpost", Start: StartNow, MaxPayload: 16 << 20,
 	})
 	equal(t, "ledger", cfg.Ledger, Ledger{Record: RecordFailures, Retention: 7 * 24 * time.Hour})
 	equal(t, "pack", cfg.Pack, PackGist)

@@ -12,8 +12,19 @@ type Outbox struct {
 	Table       outbox.Table
 	Slot        string // [a-z0-9_]{1,63}; default "walpost"
 	Publication string // default "walpost"
+	Start       Start  // what the first start begins with; default StartNow
 	MaxPayload  int64  // bytes; default 16 MiB. A larger payload is quarantined.
 }
+
+// Start says what walpost begins with where it has no checkpoint.
+type Start string
+
+const (
+	// StartNow begins with what is committed from the moment on that walpost, or `walpost init`, is first run.
+	StartNow Start = "now"
+	// StartBacklog begins with the rows that are in the table.
+	StartBacklog Start = "backlog"
+)
 
 var (
 	slotForm        = regexp.MustCompile(`^[a-z0-9_]{1,63}$`) // ReplicationSlotValidateName of Postgres
@@ -25,6 +36,7 @@ func (l *loader) decodeOutbox() {
 		Table:       outbox.Table{Schema: "public", Name: "outbox", Columns: outbox.DefaultColumns},
 		Slot:        "walpost",
 		Publication: "walpost",
+		Start:       StartNow,
 		MaxPayload:  16 << 20,
 	}
 	b := l.one("outbox")
@@ -44,6 +56,9 @@ func (l *loader) decodeOutbox() {
 		`1 to 63 lower-case letters, digits and "_", such as "walpost"`)
 	b.identifier("publication", publicationForm, &out.Publication,
 		`1 to 63 letters, digits and "_", such as "walpost"`)
+	if start, ok := b.choice("start", string(StartNow), string(StartBacklog)); ok {
+		out.Start = Start(start)
+	}
 	if n, ok := b.size("max_payload", 1<<10, 1<<30); ok {
 		out.MaxPayload = n
 	}

@@ -94,6 +94,8 @@ var shapes = map[string]shape{
 			{name: "table", is: isAString, fallback: `"public.outbox"`, example: `"app.outbox_events"`, doc: "Its name, with the schema."},
 			{name: "slot", is: isAString, fallback: `"walpost"`, example: `"walpost"`, doc: "The replication slot: lower-case letters, digits and `_`."},
 			{name: "publication", is: isAString, fallback: `"walpost"`, example: `"walpost"`, doc: "The publication that the slot reads."},
+			{name: "start", is: isAString, fallback: `"now"`, example: `"backlog"`, doc: "What the very first start begins with: `\"now\"`, what is committed after the slot was made (by `walpost init` or `walpost run`); " +
+				"`\"backlog\"`, all rows that are in the table, then what follows. Later starts go on from the checkpoint."},
 			{name: "max_payload", is: isASize, fallback: `"16MiB"`, example: `"4MiB"`, doc: "An event with a larger payload is quarantined."},
 		},
 		blocks: []string{"columns"},

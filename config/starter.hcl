@@ -17,6 +17,10 @@ outbox {
   slot        = "walpost"
   publication = "walpost"
 
+  # The first start delivers what is committed from "walpost init" on. To begin with
+  # the rows that are in the table already:
+  # start = "backlog"
+
   # To adopt an existing outbox, name its columns:
   # columns {
   #   aggregate_type = "aggregatetype"

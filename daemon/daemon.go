@@ -115,7 +115,6 @@ func (d *Daemon) prepare(ctx context.Context, cfg *config.Config) error {
 	}
 	options := SourceOptions(cfg, d.log)
 	options.Resume, options.Lost = d.checkpointer.resume, d.checkpointer.lost
-	options.Start = d.options.Start
 	options.Acquired = func(ctx context.Context, id cdc.Identity) error {
 		if err := d.checkpointer.acquired(ctx, id); err != nil {
 			return err
@@ -139,6 +138,7 @@ func SourceOptions(cfg *config.Config, log zerolog.Logger) cdc.Options {
 		ConnString: cfg.Database.ReplicationURL.Reveal(),
 		Schema:     t.Schema, Table: t.Name, Columns: t.Columns.Names(),
 		Slot: cfg.Outbox.Slot, Publication: cfg.Outbox.Publication,
+		Start:  cdc.Start(cfg.Outbox.Start),
 		Logger: log,
 	}
 }

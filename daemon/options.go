@@ -8,7 +8,6 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/rs/zerolog"
 
-	"github.com/walpost/walpost/cdc"
 	"github.com/walpost/walpost/config"
 )
 
@@ -31,8 +30,6 @@ type Options struct {
 	// ParkAfter is the age at which an event that isn't delivered yet moves from the WAL to the ledger.
 	// Default: 12 s, a 10 s timeout and a margin.
 	ParkAfter time.Duration
-	// Start says what the first start of a slot begins with: cdc.StartNow, which is the default, or cdc.StartBacklog.
-	Start cdc.Start
 	// DrainTimeout is how long running attempts may go on after Run's context has ended. Default: 12 s.
 	DrainTimeout time.Duration
 	// MemoryLimit bounds the bytes of the events that are in memory at a time. Default: 48 MiB.

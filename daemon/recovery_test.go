@@ -9,8 +9,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/walpost/walpost/cdc"
 )
 
 // dropSlot drops the rig's slot, whoever reads it. Its reader may come back in between.
@@ -147,12 +145,13 @@ func TestRecoveredRowsThatAreRecordedAreNotSentAgain(t *testing.T) {
 func TestBacklogIsDeliveredAtTheFirstStart(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, one)
+	r.edit(one + fmt.Sprintf("\noutbox {\n slot = %q\n start = \"backlog\"\n}\n", r.db.Name))
 	r.insert(tagged("1"), tagged("2"))
-	d := r.start(func(o *Options) { o.Start = cdc.StartBacklog })
+	d := r.start()
 	r.receiver.next()
 	r.receiver.next()
 	d.mustStop()
-	r.start(func(o *Options) { o.Start = cdc.StartBacklog }).mustStop()
+	r.start().mustStop()
 	r.receiver.none()
 	if n := r.count("walpost.incident"); n != 0 {
 		t.Errorf("%d incidents", n)

@@ -147,6 +147,11 @@ func (i *initialization) run(ctx context.Context) error {
 		return err
 	}
 	i.say("slot", setup.SlotCreated, o.Slot+" at "+setup.SlotPosition.String())
+	if setup.SlotCreated && !madeTable {
+		if err := i.sayOlder(ctx); err != nil {
+			return err
+		}
+	}
 	for _, warning := range setup.Warnings {
 		i.stderr.print("Warning: " + warning + "\n")
 	}
@@ -242,6 +247,29 @@ func (i *initialization) writeStarter() error {
 		return fmt.Errorf("write the starter configuration: %w", err)
 	}
 	i.say("configuration", true, i.starter)
+	return nil
+}
+
+// sayOlder says what becomes of the rows that are older than the slot.
+func (i *initialization) sayOlder(ctx context.Context) error {
+	conn, err := pgx.Connect(ctx, i.config.Database.URL.Reveal())
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }() // all is done by then
+	name := i.config.Outbox.Table.Identifier()
+	var older bool
+	if err := conn.QueryRow(ctx, "select exists (select from "+name+")").Scan(&older); err != nil {
+		return fmt.Errorf("look for rows in the outbox table: %w", err)
+	}
+	switch {
+	case !older:
+	case i.config.Outbox.Start == config.StartBacklog:
+		i.stderr.print("The rows that are in " + tableName(i.config.Outbox.Table) + " now will be delivered first (start = \"backlog\").\n")
+	default:
+		i.stderr.print("Warning: the rows that were in " + tableName(i.config.Outbox.Table) + " before the slot will not be delivered; " +
+			"outbox { start = \"backlog\" } begins with them, as long as walpost has not run\n")
+	}
 	return nil
 }
 

@@ -6,6 +6,7 @@ ledger {
 outbox {
   table       = "a.b.c"     # want "Invalid \"table\""
   publication = "my pub"    # want "Invalid \"publication\""
+  start       = "backlogs"  # want "Invalid \"start\".*\"now\" or \"backlog\".*Did you mean \"backlog\"\?"
   max_payload = "16 megs"   # want "Invalid \"max_payload\".*\"16MiB\".*no unit"
 
   columns {

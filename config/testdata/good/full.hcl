@@ -8,6 +8,7 @@ outbox {
   table       = "app.outbox_events"
   slot        = "walpost_2"
   publication = "Walpost"
+  start       = "backlog"
   max_payload = "4MiB"
 
   columns {
