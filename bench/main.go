@@ -1,10 +1,12 @@
-// Command bench measures walpost on this machine and prints a table of the figures that the README quotes:
+// Command bench measures walpost on this machine and prints a table of the figures that the README and
+// docs/performance.md quote:
 //
 //	go run ./bench
 //
-// It starts a throw-away Postgres and a receiver, then in each round lets a plain net/http client and walpost, each
-// a process of its own, bring the same bodies to the same receiver. Every figure of walpost's drain is shown beside
-// the plain client's of the same round: the machine may be noisy, the ratio holds.
+// It starts a throw-away Postgres and a receiver that costs as little as can be. In each round every scenario and its
+// limit run in turn, each in a process of its own and from a fresh database: the machine may be noisy, the ratio of two
+// neighbours holds. The limits are a plain net/http client that posts the same bodies, and pg_recvlogical, which only
+// decodes. A River worker, in a module of its own under bench/peers, does the same job as a user would otherwise do it.
 package main
 
 import (
@@ -13,6 +15,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"time"
 )
 
@@ -23,9 +26,12 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	var err error
-	if len(os.Args) > 1 && os.Args[1] == clientCommand {
+	switch command := append(os.Args, "")[1]; command {
+	case clientCommand:
 		err = runClient(ctx, os.Args[2:])
-	} else {
+	case profiledCommand:
+		err = runProfiled(os.Args[2:])
+	default:
 		err = runBench(ctx)
 	}
 	if err != nil {
@@ -36,21 +42,33 @@ func main() {
 
 // settings of a run.
 type settings struct {
-	rows, payload, rounds, rate int
-	steady                      time.Duration
-	concurrency                 int
-	record                      string
+	rows, payload, rounds int
+	steady                time.Duration
+	only                  string
+	profile               string
 }
 
 func parseSettings() settings {
 	var s settings
-	flag.IntVar(&s.rows, "rows", 20_000, "rows that wait in the outbox when walpost starts")
+	flag.IntVar(&s.rows, "rows", 100_000, "rows that wait in the outbox in the two plain drains; a fifth of it in the others")
 	flag.IntVar(&s.payload, "payload", 500, "bytes of a payload")
-	flag.IntVar(&s.rounds, "rounds", 3, "rounds of plain client and walpost in turn")
-	flag.IntVar(&s.rate, "rate", 200, "rows per second of the latency measurement")
-	flag.DurationVar(&s.steady, "steady", 15*time.Second, "length of the latency measurement")
-	flag.IntVar(&s.concurrency, "concurrency", 32, "requests at a time, of both")
-	flag.StringVar(&s.record, "record", "failures", "ledger.record: failures or all")
+	flag.IntVar(&s.rounds, "rounds", 3, "rounds of all scenarios and their limits in turn")
+	flag.DurationVar(&s.steady, "steady", 15*time.Second, "length of a latency measurement")
+	flag.StringVar(&s.only, "only", "", "comma-separated beginnings of the scenarios' names; empty: all")
+	flag.StringVar(&s.profile, "profile", "", "folder for a CPU profile of walpost in each scenario; empty: none")
 	flag.Parse()
 	return s
+}
+
+// wants reports whether a scenario is asked for.
+func (s settings) wants(name string) bool {
+	if s.only == "" {
+		return true
+	}
+	for prefix := range strings.SplitSeq(s.only, ",") {
+		if strings.HasPrefix(name, strings.TrimSpace(prefix)) {
+			return true
+		}
+	}
+	return false
 }

@@ -1,27 +1,44 @@
 package main
 
 import (
-	"context"
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
 	"io"
 	"net"
-	"net/http"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// receiver answers 200 to everything and keeps when it did.
+// receiver answers HTTP/1.1 POSTs with as little work as it can: both sides share the machine's cores, so what it
+// costs is taken from who is measured. It is told how many arrivals to wait for and how to answer.
 type receiver struct {
-	url    string
-	server *http.Server
+	url      string
+	listener net.Listener
+	state    atomic.Pointer[expectation]
+}
 
-	want     atomic.Int64
+// expectation is one measurement's.
+type expectation struct {
+	answers
+	want     int64
 	got      atomic.Int64
+	first    atomic.Int64 // when the first came, ns since began
+	last     atomic.Int64
+	began    time.Time
 	done     chan struct{}
 	mu       sync.Mutex
-	first    time.Time
-	last     time.Time
 	arrivals map[string]time.Time // by event id; nil: not kept
+}
+
+// answers say what the receiver does with a request.
+type answers struct {
+	failing int           // of 100 events, how many get a 500
+	delay   time.Duration // before the answer
+	keep    bool          // when each event arrived is kept
 }
 
 func newReceiver() (*receiver, error) {
@@ -29,73 +46,131 @@ func newReceiver() (*receiver, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &receiver{url: "http://" + listener.Addr().String() + "/"}
-	r.server = &http.Server{Handler: r, ReadHeaderTimeout: time.Minute}
-	go r.server.Serve(listener) //nolint:errcheck // always http.ErrServerClosed, after close
+	r := &receiver{url: "http://" + listener.Addr().String() + "/", listener: listener}
+	r.expect(0, answers{})
+	go r.accept()
 	return r, nil
 }
 
-func (r *receiver) close() { r.server.Close() }
+func (r *receiver) close() error { return r.listener.Close() }
 
-// expect starts a measurement of n arrivals; wait returns with the last one.
-func (r *receiver) expect(n int, keep bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.want.Store(int64(n))
-	r.got.Store(0)
-	r.done, r.first, r.last, r.arrivals = make(chan struct{}), time.Time{}, time.Time{}, nil
-	if keep {
-		r.arrivals = make(map[string]time.Time, n)
+// expect starts a measurement of n arrivals.
+func (r *receiver) expect(n int, a answers) *expectation {
+	e := &expectation{answers: a, want: int64(n), began: time.Now(), done: make(chan struct{})}
+	if a.keep {
+		e.arrivals = make(map[string]time.Time, n)
+	}
+	r.state.Store(e)
+	return e
+}
+
+func (r *receiver) accept() {
+	for {
+		conn, err := r.listener.Accept()
+		if err != nil {
+			return // closed
+		}
+		go func() {
+			defer conn.Close() //nolint:errcheck // nothing is lost with it
+			_ = r.serve(conn)  // the client has gone
+		}()
 	}
 }
 
-// wait returns when all that is expected has arrived.
-func (r *receiver) wait(ctx context.Context) error {
-	select {
-	case <-r.done:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// idOffset and idEnd are where every body of ours has its event id: {"id":"….
-const (
-	idOffset = len(`{"id":"`)
-	idEnd    = idOffset + 36
+var (
+	answer200     = []byte("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+	answer500     = []byte("HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n")
+	contentLength = []byte("Content-Length: ")
+	idKey         = []byte(`"id":`)
 )
 
-func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	now := time.Now()
-	body, err := io.ReadAll(req.Body)
-	if err != nil || len(body) < idEnd {
-		w.WriteHeader(http.StatusBadRequest)
-		return
-	}
-	n := r.got.Add(1)
-	if n == 1 || n == r.want.Load() || r.arrivals != nil {
-		r.note(string(body[idOffset:idEnd]), n, now)
+// idLength is that of an event id, a UUID.
+const idLength = 36
+
+var errRequest = errors.New("request that the receiver can't read")
+
+// serve reads requests with a Content-Length and answers each.
+func (r *receiver) serve(conn net.Conn) error {
+	in := bufio.NewReaderSize(conn, 32<<10)
+	var body []byte
+	for {
+		length := 0
+		for {
+			line, err := in.ReadSlice('\n')
+			if err != nil {
+				return err
+			}
+			if len(line) <= 2 {
+				break
+			}
+			if value, ok := bytes.CutPrefix(line, contentLength); ok {
+				if length, err = strconv.Atoi(string(bytes.TrimSpace(value))); err != nil {
+					return fmt.Errorf("%w: %w", errRequest, err)
+				}
+			}
+		}
+		if cap(body) < length {
+			body = make([]byte, length)
+		}
+		body = body[:length]
+		if _, err := io.ReadFull(in, body); err != nil {
+			return err
+		}
+		id, err := eventOf(body)
+		if err != nil {
+			return err
+		}
+		if _, err := conn.Write(r.state.Load().arrived(id)); err != nil {
+			return err
+		}
 	}
 }
 
-func (r *receiver) note(id string, n int64, now time.Time) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if n == 1 {
-		r.first = now
+// eventOf finds the event's id in a body: the first string that a key "id" has.
+func eventOf(body []byte) ([]byte, error) {
+	_, rest, found := bytes.Cut(body, idKey)
+	rest = bytes.TrimLeft(rest, ` "`)
+	if !found || len(rest) < idLength {
+		return nil, errRequest
 	}
-	if r.arrivals != nil {
-		r.arrivals[id] = now
+	return rest[:idLength], nil
+}
+
+// arrived counts a request, and says what to answer.
+func (e *expectation) arrived(id []byte) []byte {
+	now := time.Now()
+	if e.delay > 0 {
+		time.Sleep(e.delay)
 	}
-	if n == r.want.Load() {
-		r.last = now
-		close(r.done)
+	if e.keep {
+		e.mu.Lock()
+		if _, again := e.arrivals[string(id)]; !again {
+			e.arrivals[string(id)] = now
+		}
+		e.mu.Unlock()
 	}
+	switch n := e.got.Add(1); n {
+	case 1:
+		e.first.Store(int64(now.Sub(e.began)))
+		if e.want == 1 {
+			close(e.done)
+		}
+	case e.want:
+		e.last.Store(int64(now.Sub(e.began)))
+		close(e.done)
+	}
+	if e.failing > 0 && hundredth(id) < e.failing {
+		return answer500
+	}
+	return answer200
+}
+
+// hundredth spreads the events evenly over 0 to 99 by the last digits of their ids.
+func hundredth(id []byte) int {
+	return int(id[idLength-1]-'0') + 10*int(id[idLength-2]-'0')
 }
 
 // rate is arrivals per second between the first and the last.
-func (r *receiver) rate() float64 {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return float64(r.want.Load()-1) / r.last.Sub(r.first).Seconds()
+func (e *expectation) rate() float64 {
+	return float64(e.want-1) / time.Duration(e.last.Load()-e.first.Load()).Seconds()
 }
