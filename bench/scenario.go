@@ -17,6 +17,7 @@ type scenario struct {
 	concurrent  int  // connections of each webhook; 0: walpost's default
 	rules, body string
 	record      string // of the ledger; empty: failures
+	daemons     int    // for shared: how many work at a time
 	answers     answers
 	against     string // name of another scenario; empty: the plain client with the same load
 	target      float64
@@ -31,7 +32,6 @@ const (
 
 // scenarios are in an order in which neighbours compare.
 func scenarios() []scenario {
-	const million = 1_000_000 // no delivery waits in the ledger for room in the queue
 	return []scenario{
 		{name: "decode", about: "pg_recvlogical alone, single-row transactions", whole: true, perTx: 1, against: singleName, run: (*ground).decode},
 		{name: singleName, about: "drain, single-row transactions, passed through", whole: true, perTx: 1, target: 0.75},
@@ -47,6 +47,9 @@ func scenarios() []scenario {
 		{name: "failing-1", about: "1 % of the events fail", perTx: 1, answers: answers{failing: 1}, against: baselineName, target: 0.9},
 		{name: "failing-20", about: "20 % of the events fail", perTx: 1, answers: answers{failing: 20}, against: baselineName},
 		{name: "failing-100", about: "all events fail", perTx: 1, answers: answers{failing: 100}, against: baselineName},
+		{name: "ledger-1", about: "due retries from the ledger, one daemon", perTx: 1, daemons: 1, run: (*ground).shared},
+		{name: "ledger-2", about: "two daemons", perTx: 1, daemons: 2, against: "ledger-1", run: (*ground).shared},
+		{name: "ledger-4", about: "four daemons", perTx: 1, daemons: 4, against: "ledger-1", run: (*ground).shared},
 		{name: "slow", about: "the endpoint takes 20 ms to answer", perTx: 1, answers: answers{delay: 20 * time.Millisecond}, against: baselineName, target: 0.9},
 	}
 }
