@@ -7,6 +7,7 @@ type Position struct {
 	lsn      LSN
 	commit   LSN
 	timeline int32
+	snapshot string
 }
 
 // LSN is the position to confirm.
@@ -15,3 +16,7 @@ func (p Position) LSN() LSN { return p.lsn }
 // Commit is the end of the newest resolved transaction at or below LSN, 0 when there was none in this
 // process. A checkpoint at or above it must be durable before the position is confirmed.
 func (p Position) Commit() LSN { return p.commit }
+
+// Snapshot is the pg_snapshot in text form of which all is resolved that it sees: a Poller's position, for which LSN only
+// says when it was taken. It is empty where a Source streams, whose position is LSN.
+func (p Position) Snapshot() string { return p.snapshot }

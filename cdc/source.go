@@ -3,7 +3,6 @@ package cdc
 import (
 	"context"
 	"fmt"
-	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -12,12 +11,8 @@ import (
 // Source streams the rows of one table from one slot. Run owns the connection; everything else may be
 // called from any goroutine.
 type Source struct {
-	opts     Options
-	batches  chan Batch
-	advanced chan struct{}
-	tracker  atomic.Pointer[tracker]
-	confirm  atomic.Pointer[Position] // highest position given to Confirm
-	counters counters
+	*feed
+	opts Options
 
 	// Owned by Run; they outlive a connection.
 	received    received
@@ -39,55 +34,7 @@ func New(o Options) (*Source, error) {
 	if _, err := connectionConfig(o, true); err != nil {
 		return nil, err
 	}
-	s := &Source{
-		opts:          o,
-		batches:       make(chan Batch, o.Buffer),
-		advanced:      make(chan struct{}, 1),
-		checkInterval: 30 * time.Second,
-	}
-	s.tracker.Store(newTracker(0, 0, s.advanced))
-	s.confirm.Store(&Position{})
-	return s, nil
-}
-
-// Batches delivers the rows in commit order. It is closed when Run returns. A batch that isn't taken stops
-// the reading, never the answering of keepalives; after StallTimeout the connection is closed until there
-// is room again.
-func (s *Source) Batches() <-chan Batch { return s.batches }
-
-// Progress returns the position up to which everything received is resolved; ok is false while there is none.
-func (s *Source) Progress() (p Position, ok bool) { return s.tracker.Load().progress() }
-
-// Unresolved reports whether rows were received above Progress: of a transaction that is not resolved as a whole, or
-// whose commit has not arrived.
-func (s *Source) Unresolved() bool { return s.tracker.Load().unresolved() }
-
-// Advanced is signalled when Progress may have changed. It holds one signal at most.
-func (s *Source) Advanced() <-chan struct{} { return s.advanced }
-
-// Stats returns what has happened so far.
-func (s *Source) Stats() Stats { return s.counters.snapshot() }
-
-// Confirm lets the server forget what is at or below p. It only ever raises the position, and the position
-// is sent with the next status update. Everything at or below p.Commit must be durable elsewhere before.
-func (s *Source) Confirm(p Position) {
-	for {
-		old := s.confirm.Load()
-		if p.timeline < old.timeline || (p.timeline == old.timeline && p.lsn <= old.lsn) {
-			return
-		}
-		if s.confirm.CompareAndSwap(old, &p) {
-			return
-		}
-	}
-}
-
-// confirmed returns the position to report on a timeline, 0 when nothing of it was confirmed yet.
-func (s *Source) confirmed(timeline int32) LSN {
-	if p := s.confirm.Load(); p.timeline == timeline {
-		return p.lsn
-	}
-	return 0
+	return &Source{feed: newFeed(o.Buffer), opts: o, checkInterval: 30 * time.Second}, nil
 }
 
 // Run connects, streams, and connects again after every failure, with a capped and jittered wait. It returns
@@ -95,26 +42,7 @@ func (s *Source) confirmed(timeline int32) LSN {
 // that isn't Retryable. It is called once.
 func (s *Source) Run(ctx context.Context) error {
 	defer close(s.batches)
-	wait := backoff{min: s.opts.BackoffMin, max: s.opts.BackoffMax}
-	outage := outage{log: s.opts.Logger, counters: &s.counters}
-	for {
-		started := time.Now()
-		err := s.session(ctx, &outage)
-		if ctx.Err() != nil {
-			return nil
-		}
-		if !Retryable(err) {
-			return err
-		}
-		if time.Since(started) > wait.max {
-			wait.reset()
-		}
-		pause := wait.next(err)
-		outage.failed(err, pause)
-		if !s.settle(ctx, pause) {
-			return nil
-		}
-	}
+	return s.reconnect(ctx, &s.opts, s.session, s.settle)
 }
 
 // settle hands over what the last connection has left, however long that takes, and waits. It reports whether
@@ -128,14 +56,7 @@ func (s *Source) settle(ctx context.Context, pause time.Duration) bool {
 			return false
 		}
 	}
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
+	return sleep(ctx, pause)
 }
 
 // session is one connection from login to its end. Its error is classified, and never nil unless ctx ended.

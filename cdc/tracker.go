@@ -27,7 +27,8 @@ type txn struct {
 	open atomic.Int64
 
 	// Guarded by tracker.mu.
-	end       LSN // end of its commit record; 0 when it was abandoned
+	end       LSN    // end of its commit record; 0 when it was abandoned
+	snapshot  string // that sees it and all before it, where rows are polled
 	done      bool
 	following *txn
 }
@@ -65,9 +66,12 @@ func (x *txn) release() {
 }
 
 // commit says where the transaction ends and that no more rows follow.
-func (t *tracker) commit(x *txn, end LSN) {
+func (t *tracker) commit(x *txn, end LSN) { t.commitSeen(x, end, "") }
+
+// commitSeen is commit for rows that were polled: once they are resolved, all is that the snapshot sees.
+func (t *tracker) commitSeen(x *txn, end LSN, snapshot string) {
 	t.mu.Lock()
-	x.end = end
+	x.end, x.snapshot = end, snapshot
 	t.mu.Unlock()
 	x.release()
 }
@@ -86,6 +90,9 @@ func (t *tracker) finish(x *txn) {
 		if end := t.head.end; end > t.position.commit {
 			t.position.commit = end
 			moved = t.raise(end) || moved
+		}
+		if seen := t.head.snapshot; seen != "" {
+			t.position.snapshot, t.known, moved = seen, true, true
 		}
 		t.head = t.head.following
 	}

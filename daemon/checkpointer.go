@@ -16,7 +16,7 @@ import (
 // so an idle host sees no write.
 type checkpointer struct {
 	*pipeline
-	source *cdc.Source
+	source source
 	slot   string
 	every  time.Duration
 	owner  atomic.Pointer[ownership]

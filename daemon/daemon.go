@@ -22,7 +22,7 @@ import (
 type Daemon struct {
 	*pipeline
 	options      Options
-	source       *cdc.Source
+	source       source
 	checkpointer *checkpointer
 	// wake, of capacity 1, makes the claimer look at the ledger now.
 	wake       chan struct{}

@@ -1,0 +1,103 @@
+package cdc
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+)
+
+// feed is what a Source and a Poller have in common: rows go out, resolved positions come back. Its methods may be called
+// from any goroutine.
+type feed struct {
+	batches  chan Batch
+	advanced chan struct{}
+	tracker  atomic.Pointer[tracker]
+	confirm  atomic.Pointer[Position] // highest position given to Confirm
+	counters counters
+}
+
+func newFeed(buffer int) *feed {
+	f := &feed{batches: make(chan Batch, buffer), advanced: make(chan struct{}, 1)}
+	f.tracker.Store(newTracker(0, 0, f.advanced))
+	f.confirm.Store(&Position{})
+	return f
+}
+
+// Batches delivers the rows, those of a Source in commit order. It is closed when Run returns. A batch that isn't taken
+// stops the reading: a Source goes on answering keepalives, and closes the connection after StallTimeout until there is
+// room again; a Poller keeps an idle connection.
+func (f *feed) Batches() <-chan Batch { return f.batches }
+
+// Progress returns the position up to which everything received is resolved; ok is false while there is none.
+func (f *feed) Progress() (p Position, ok bool) { return f.tracker.Load().progress() }
+
+// Unresolved reports whether rows were received above Progress: of a transaction that is not resolved as a whole, or
+// whose commit has not arrived.
+func (f *feed) Unresolved() bool { return f.tracker.Load().unresolved() }
+
+// Advanced is signalled when Progress may have changed. It holds one signal at most.
+func (f *feed) Advanced() <-chan struct{} { return f.advanced }
+
+// Stats returns what has happened so far.
+func (f *feed) Stats() Stats { return f.counters.snapshot() }
+
+// Confirm says that everything at or below p.Commit is durable elsewhere. It only ever raises the position; a Source
+// sends it with the next status update, so that the server forgets what is at or below p.
+func (f *feed) Confirm(p Position) {
+	for {
+		old := f.confirm.Load()
+		if p.timeline < old.timeline || (p.timeline == old.timeline && p.lsn <= old.lsn) {
+			return
+		}
+		if f.confirm.CompareAndSwap(old, &p) {
+			return
+		}
+	}
+}
+
+// confirmed returns the position to report on a timeline, 0 when nothing of it was confirmed yet.
+func (f *feed) confirmed(timeline int32) LSN {
+	if p := f.confirm.Load(); p.timeline == timeline {
+		return p.lsn
+	}
+	return 0
+}
+
+// reconnect runs sessions until ctx ends or one fails for good, with a capped and jittered wait between them. settle
+// takes the wait, and reports whether to go on.
+func (f *feed) reconnect(ctx context.Context, o *Options, session func(context.Context, *outage) error,
+	settle func(context.Context, time.Duration) bool,
+) error {
+	wait := backoff{min: o.BackoffMin, max: o.BackoffMax}
+	outage := outage{log: o.Logger, counters: &f.counters}
+	for {
+		started := time.Now()
+		err := session(ctx, &outage)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if !Retryable(err) {
+			return err
+		}
+		if time.Since(started) > wait.max {
+			wait.reset()
+		}
+		pause := wait.next(err)
+		outage.failed(err, pause)
+		if !settle(ctx, pause) {
+			return nil
+		}
+	}
+}
+
+// sleep waits, and reports whether ctx is still open.
+func sleep(ctx context.Context, pause time.Duration) bool {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
