@@ -24,6 +24,11 @@ type defaults struct {
 	enabled     bool
 	concurrency int
 	queue       int
+
+	auto           bool
+	concurrencyMax int
+	rateLimit      Rate
+	breaker        bool
 }
 
 func (l *loader) decodeDefaults() {
@@ -35,6 +40,8 @@ func (l *loader) decodeDefaults() {
 		enabled:     true,
 		concurrency: 32,
 		queue:       1000,
+
+		concurrencyMax: autoConcurrency,
 	}
 	if b := l.one("defaults"); b != nil {
 		b.within = webhookScopes{request: b.requestScope(b.locals)}
@@ -72,9 +79,7 @@ func (b *block) shared(d defaults) defaults {
 	if enabled, ok := b.boolean("enabled"); ok {
 		d.enabled = enabled
 	}
-	if n, ok := b.integer("concurrency", 1, 1000); ok {
-		d.concurrency = n
-	}
+	b.pacing(&d)
 	if n, ok := b.integer("queue", 1, 1_000_000); ok {
 		d.queue = n
 	}

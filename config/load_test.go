@@ -114,7 +114,8 @@ func TestLoadWebhooks(t *testing.T) {
 	equal(t, "crm", *crm, Webhook{
 		Name: "crm", Title: "Salesforce leads", Topics: []string{"lead.created", "contact.*", "*.paid"},
 		Method: "POST", Envelope: EnvelopeGist, Timeout: 10 * time.Second, Retry: []time.Duration{},
-		Success: []int{200, 201, 207}, Permanent: []int{}, Concurrency: 32, Queue: 1000,
+		Success: []int{200, 201, 207}, Permanent: []int{}, Concurrency: 64, Auto: true, Queue: 1000,
+		RateLimit: Rate{N: 600, Per: time.Minute}, Breaker: true,
 	})
 
 	tickets := cfg.Webhook("tickets")

@@ -14,7 +14,10 @@ var sharedArguments = []argument{
 	{name: "permanent", is: isStatuses, example: `[400, 422]`, doc: "Statuses that no retry follows. Default: none. 410 disables the webhook, always."},
 	{name: "retry_on", is: isStatuses, example: `[403]`, doc: "Statuses that are retried, whatever `success`, `permanent`, `success_when` and `permanent_when` say."},
 	{name: "enabled", is: isABool, fallback: `true`, example: `false`, doc: "A webhook that isn't gets no deliveries."},
-	{name: "concurrency", is: isANumber, fallback: `32`, example: `10`, doc: "Requests at a time, at most."},
+	{name: "concurrency", is: `number or "auto"`, fallback: `32`, example: `"auto"`, doc: "Requests at a time, at most. `\"auto\"` finds how many are best, by the time that answers take, and backs off on timeouts and on 429, 502, 503 and 504."},
+	{name: "concurrency_max", is: isANumber, fallback: `256`, example: `64`, doc: "What `concurrency = \"auto\"` stays within."},
+	{name: "rate_limit", is: "rate", example: `"100/s"`, doc: "Requests in any second (`/s`), minute (`/m`) or hour (`/h`), at most, evenly spread. A batch counts as one. Each webhook has its own, in `defaults` too. Default: no limit."},
+	{name: "breaker", is: isABool, fallback: `false`, example: `true`, doc: "Stops sending to an endpoint that is dead, and probes it. Deliveries are owed meanwhile, without an attempt that counts."},
 	{name: "queue", is: isANumber, fallback: `1000`, example: `5000`, doc: "Deliveries that wait in memory, at most. More go to the ledger."},
 }
 

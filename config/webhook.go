@@ -48,7 +48,10 @@ type Webhook struct {
 	Auth    *Auth    // nil: none but what headers say
 
 	Enabled     bool
-	Concurrency int   // requests at a time; default 32
+	Concurrency int   // requests at a time, at most; default 32
+	Auto        bool  // how many within Concurrency, which is 256 by default then, is for walpost to find
+	RateLimit   Rate  // requests in a time, at most; zero: no limit
+	Breaker     bool  // a dead endpoint is probed, and not sent to
 	Queue       int   // deliveries waiting in memory; default 1000
 	Sign        *Sign // nil: not signed
 
@@ -126,7 +129,10 @@ func (b *block) decodeWebhook() *Webhook {
 		Permanent:   shared.permanent,
 		RetryOn:     shared.retryOn,
 		Enabled:     shared.enabled,
-		Concurrency: shared.concurrency,
+		Concurrency: shared.bound(),
+		Auto:        shared.auto,
+		RateLimit:   shared.rateLimit,
+		Breaker:     shared.breaker,
 		Queue:       shared.queue,
 		DeclRange:   b.src.DefRange(),
 	}

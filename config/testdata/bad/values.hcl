@@ -33,7 +33,9 @@ defaults {
   success     = [200, 410, 99, "x"]   # want "410 has its own meaning" "from 100 to 599" "not a string"
   permanent   = [400, 200]            # want "Status both good and bad.*200"
   enabled     = "yes"                 # want "true or false, without quotes, not a string"
-  concurrency = 0                     # want "a whole number from 1 to 1000"
+  concurrency = 0                     # want "a whole number from 1 to 1000, or \"auto\""
+  rate_limit  = "100"                 # want "Invalid \"rate_limit\".*the unit is missing"
+  breaker     = "on"                  # want "true or false, without quotes, not a string"
   queue       = 1.5                   # want "a whole number from 1 to 1000000"
 }
 
@@ -57,4 +59,43 @@ webhook "computed" {
   retry   = flatten([["5m"], ["soon"]])             # want "Invalid \"retry\".*whole number is missing"
   queue   = max(0, -1)                              # want "a whole number from 1 to 1000000"
   permanent = 400                                   # want "Invalid \"permanent\".*a list of statuses.*not a number"
+}
+
+webhook "rates" {
+  topics          = ["lead.created"]
+  url             = "https://crm.example/"
+  concurrency = "Auto"     # want "Invalid \"concurrency\".*or \"auto\", not a string"
+  rate_limit  = "100/sec"  # want "write \"/sec\" as \"/s\""
+}
+
+webhook "slow" {
+  topics      = ["lead.created"]
+  url         = "https://crm.example/"
+  concurrency = auto           # want "Write it in quotes: concurrency = \"auto\""
+  rate_limit  = 100            # want "a string, such as \"100/s\", not a number"
+}
+
+webhook "never" {
+  topics     = ["lead.created"]
+  url        = "https://crm.example/"
+  rate_limit = "0/m"           # want "nothing could ever be sent"
+}
+
+webhook "often" {
+  topics      = ["lead.created"]
+  url         = "https://crm.example/"
+  concurrency = "auto"
+  rate_limit  = "1000000/h"    # want "at most 100000; take a smaller unit"
+}
+
+webhook "half" {
+  topics     = ["lead.created"]
+  url        = "https://crm.example/"
+  rate_limit = "1.5/s"         # want "isn't whole.*\"90/m\""
+}
+
+webhook "daily" {
+  topics     = ["lead.created"]
+  url        = "https://crm.example/"
+  rate_limit = "1000/d"        # want "\"/d\" is no unit"
 }

@@ -80,10 +80,13 @@ webhook "crm" {
   retry   = []
   enabled = false
 
-  concurrency = 32
-  queue       = 1000
-  success     = [200, 201, 207]
-  permanent   = []
+  concurrency     = "auto"
+  concurrency_max = 64
+  rate_limit      = "600/m"
+  breaker         = true
+  queue           = 1000
+  success         = [200, 201, 207]
+  permanent       = []
 
   sign {
     secret   = trimspace(file("crm.secret"))
