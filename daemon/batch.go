@@ -111,6 +111,7 @@ func (p *pipeline) unrenderedBatch(b *batch, problem route.Problem) {
 // attemptHalves sends in two requests what can't go in one.
 func (p *pipeline) attemptHalves(b *batch) {
 	for _, half := range b.halves() {
+		b.queue.turn(p.sending)
 		p.attemptBatch(half)
 	}
 }

@@ -30,33 +30,44 @@ func (q *queue) batchDue(waiting int, wait time.Duration) bool {
 	return waiting >= q.batchSize() || time.Since(q.waiting.front().since) >= wait
 }
 
-// await sets the alarm for the batch that waits for more members, if there is one and a worker could take it. A running
-// worker looks by itself when it has ended. The caller holds mu.
+// await sets the alarm for what waits though a worker could take it: a batch for more members, or the pace's time. A
+// running worker looks by itself when it has ended. The caller holds mu.
 func (q *queue) await() {
-	if q.target.webhook.Batch != nil || q.alarm != nil {
+	if q.target.webhook.Batch != nil || q.pace.timed() || q.alarm != nil {
 		q.setAlarm()
 	}
 }
 
 func (q *queue) setAlarm() {
-	w := q.target.webhook
-	if w.Batch == nil || q.gate != gateOpen || q.waiting.len() == 0 || q.running >= w.Concurrency {
-		if q.alarm != nil {
-			q.alarm.Stop()
-		}
-		q.alarmAt = time.Time{}
-		return
+	at := q.dueAt()
+	if at.IsZero() && q.alarm != nil {
+		q.alarm.Stop()
 	}
-	at := q.waiting.front().since.Add(w.Batch.Wait)
 	if at.Equal(q.alarmAt) {
 		return
 	}
 	q.alarmAt = at
-	if q.alarm == nil {
+	switch {
+	case at.IsZero():
+	case q.alarm == nil:
 		q.alarm = time.AfterFunc(time.Until(at), q.alarmed)
-	} else {
+	default:
 		q.alarm.Reset(time.Until(at))
 	}
+}
+
+// dueAt is when what waits can start; zero if nothing waits, or for something else than a time. The caller holds mu.
+func (q *queue) dueAt() time.Time {
+	if q.gate != gateOpen || q.waiting.len() == 0 || q.running >= q.slots() {
+		return time.Time{}
+	}
+	at := q.pace.at(time.Now())
+	if batch := q.target.webhook.Batch; batch != nil && q.waiting.len() < q.batchSize() {
+		if full := q.waiting.front().since.Add(batch.Wait); full.After(at) {
+			at = full
+		}
+	}
+	return at
 }
 
 // alarmed is called when the alarm goes off. What it was set for may be gone: then it is set anew.
@@ -70,8 +81,7 @@ func (q *queue) alarmed() {
 // hurry starts the batch that waits for more members, because there is no room for more, and reports whether there was
 // one to start. The caller holds mu.
 func (q *queue) hurry() bool {
-	w := q.target.webhook
-	if w.Batch == nil || q.gate != gateOpen || q.waiting.len() == 0 || q.running >= w.Concurrency {
+	if q.target.webhook.Batch == nil || !q.ready(q.running) {
 		return false
 	}
 	q.launch()

@@ -23,6 +23,7 @@ type queue struct {
 	mu      sync.Mutex
 	target  *target
 	gate    gate
+	pace    pace
 	waiting line
 	bytes   int64
 	running int
@@ -34,7 +35,8 @@ type queue struct {
 	aheadUntil time.Time
 	// backlog says that the ledger has more for this webhook than the last claim took.
 	backlog bool
-	// alarm goes off at alarmAt, when the batch that waits for more members is to go; it is nil until there is one.
+	// alarm goes off at alarmAt, when what waits is to go: a batch that waits for more members, what the pace holds back. It
+	// is nil until there is one.
 	alarm   *time.Timer
 	alarmAt time.Time
 }
@@ -74,11 +76,13 @@ const (
 )
 
 func newQueue(name string, t *target, attempt func(*queue, work), wake chan struct{}) *queue {
-	return &queue{
+	q := &queue{
 		name: name, attempt: attempt, target: t, wake: wake,
 		room:       make(chan struct{}, 1),
 		unrecorded: map[*delivery]struct{}{},
 	}
+	q.pace.follow(t.webhook, time.Now())
+	return q
 }
 
 // push takes the delivery, or says why not. pressed: memory is short, so that only an empty queue may take. For a
@@ -93,6 +97,7 @@ func (q *queue) push(d *delivery, now time.Time, pressed bool) admission {
 		return refusedStopped
 	}
 	if !d.recorded() && !q.fits(d, pressed) && (!q.hurry() || !q.fits(d, pressed)) {
+		q.backlog = true // or will be soon
 		return refusedFull
 	}
 	q.waiting.push(d)
@@ -110,11 +115,19 @@ func (q *queue) fits(d *delivery, pressed bool) bool {
 
 // start gives the waiting deliveries workers, as far as the concurrency allows. The caller holds mu.
 func (q *queue) start() {
-	for q.gate == gateOpen && q.running < q.target.webhook.Concurrency && q.due() {
+	for q.ready(q.running) && q.due() {
 		q.launch()
 	}
 	q.await()
 }
+
+// ready reports whether an attempt may start beside those that run. The caller holds mu.
+func (q *queue) ready(running int) bool {
+	return q.gate == gateOpen && running < q.slots() && q.waiting.len() > 0 && q.pace.free()
+}
+
+// slots is how many attempts may run at a time. The caller holds mu.
+func (q *queue) slots() int { return q.target.webhook.Concurrency }
 
 // launch starts a worker. The caller holds mu and knows that a delivery waits.
 func (q *queue) launch() {
@@ -135,7 +148,7 @@ func (q *queue) run(w work) {
 func (q *queue) next() work {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.gate == gateOpen && q.running <= q.target.webhook.Concurrency && q.due() {
+	if q.ready(q.running-1) && q.due() {
 		return q.take()
 	}
 	q.running--
@@ -149,6 +162,7 @@ func (q *queue) next() work {
 // take moves the front, or a batch from the front on, from waiting to running. The caller holds mu and knows that
 // one waits.
 func (q *queue) take() work {
+	q.pace.started()
 	w := work{target: q.target, first: q.takeFront()}
 	if q.target.webhook.Batch != nil {
 		w.batch = q.takeBatch(w.first)
@@ -261,6 +275,7 @@ func (q *queue) aim(t *target) *target {
 	defer q.mu.Unlock()
 	old := q.target
 	q.target = t
+	q.pace.follow(t.webhook, time.Now())
 	q.start()
 	return old
 }
@@ -274,7 +289,8 @@ func (q *queue) free() (n int, lease time.Duration) {
 	if q.gate != gateOpen {
 		return 0, leaseOf(w)
 	}
-	n, share := w.Concurrency-q.running, max(1, w.Concurrency/owedShare)
+	slots := q.slots()
+	n, share := q.pace.claimable(slots-q.running), q.pace.claimable(max(1, slots/owedShare))
 	if w.Batch != nil {
 		n, share = min(n*q.batchSize(), w.Queue), share*q.batchSize()
 	}
@@ -313,6 +329,6 @@ func (q *queue) stalled(now time.Time) bool {
 func (q *queue) starving(now time.Time) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.gate == gateOpen && q.waiting.len() == 0 && q.running < q.target.webhook.Concurrency &&
+	return q.gate == gateOpen && q.waiting.len() == 0 && q.running < q.slots() &&
 		now.Sub(q.lastPush) < recentTraffic
 }

@@ -278,7 +278,7 @@ func (r *router) offer(intake context.Context, p *plan, d *delivery) admission {
 
 // patient reports whether to wait for room in q.
 func (r *router) patient(q *queue, now time.Time) bool {
-	if q.stalled(now) {
+	if q.stalled(now) || q.held(now) {
 		return false
 	}
 	d := r.debts[q]
