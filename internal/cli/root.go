@@ -46,7 +46,7 @@ delivers the webhooks, with retries that survive restarts.`,
 		id       string
 		commands []*cobra.Command
 	}{
-		{groupSetUp, []*cobra.Command{a.initCommand()}},
+		{groupSetUp, []*cobra.Command{a.initCommand(), a.doctorCommand()}},
 		{groupRules, []*cobra.Command{
 			a.checkCommand(), a.testCommand(), a.planCommand(), a.replCommand(), a.fmtCommand(), a.rulesCommand(),
 		}},
