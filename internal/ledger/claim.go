@@ -26,7 +26,7 @@ const claimMaxBytes = 16 << 20
 type Capacity struct {
 	Webhook string
 	Limit   int
-	Lease   time.Duration // the delivery is due again after it, unless its outcome is recorded
+	Lease   time.Duration // the delivery may be claimed again after it, unless its outcome is recorded
 }
 
 // Claimed is a delivery that is ours to attempt until its lease ends.
@@ -40,7 +40,7 @@ type Claimed struct {
 }
 
 // Claim takes due deliveries, the longest due first for each webhook, skipping disabled webhooks and what others are
-// claiming. The result is in commit order, and may be shorter than the capacities allow although more is due:
+// claiming or attempt under a lease. One whose lease has ended may be left for up to 10 s (floors). The result is in commit order, and may be shorter than the capacities allow although more is due:
 // payloads are bounded to 16 MiB, but for one. Several daemons may claim at once; each delivery goes to one of them.
 func (l *Ledger) Claim(ctx context.Context, capacities []Capacity) ([]Claimed, error) {
 	if len(capacities) == 0 {
@@ -52,8 +52,9 @@ func (l *Ledger) Claim(ctx context.Context, capacities []Capacity) ([]Claimed, e
 	for i, c := range capacities {
 		webhooks[i], limits[i], leases[i] = c.Webhook, int4(max(0, c.Limit)), c.Lease
 	}
-	rows, _ := l.pool.Query(ctx, claimSQL, webhooks, limits, leases, int64(claimMaxBytes))
-	claimed, err := pgx.CollectRows(rows, scanClaimed)
+	from := l.floors.from(capacities, time.Now())
+	rows, _ := l.pool.Query(ctx, claimSQL, webhooks, limits, leases, int64(claimMaxBytes), from)
+	claimed, err := pgx.CollectRows(rows, l.scanClaimed)
 	if err != nil {
 		l.renew(err)
 		return nil, fmt.Errorf("claim deliveries: %w", err)
@@ -61,11 +62,15 @@ func (l *Ledger) Claim(ctx context.Context, capacities []Capacity) ([]Claimed, e
 	return claimed, nil
 }
 
-func scanClaimed(row pgx.CollectableRow) (Claimed, error) {
+func (l *Ledger) scanClaimed(row pgx.CollectableRow) (Claimed, error) {
 	var c Claimed
 	var id pgtype.UUID
+	var due, now time.Time
 	var event eventScan
-	err := row.Scan(append([]any{&id, &c.Topic, &c.Webhook, &c.State, &c.Attempt, &c.Fence}, event.targets()...)...)
+	err := row.Scan(append([]any{&id, &c.Topic, &c.Webhook, &c.State, &c.Attempt, &c.Fence, &due, &now}, event.targets()...)...)
+	if err == nil {
+		l.floors.raise(c.Webhook, due, now)
+	}
 	c.ID, c.Event = id.String(), event.row()
 	c.Attempt++
 	return c, err

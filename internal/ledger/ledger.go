@@ -105,6 +105,7 @@ type Ledger struct {
 	pending *semaphore.Weighted
 
 	capturing capturing
+	floors    floors
 }
 
 // Sessions are few and give up early, so that walpost never starves the host of connections nor waits on its locks.

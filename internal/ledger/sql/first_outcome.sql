@@ -20,7 +20,7 @@ applied as (
     set (state, attempts, due_at, last_status, last_class, last_verdict, updated_at, finished_at)
         = row (excluded.state, excluded.attempts, excluded.due_at, excluded.last_status, excluded.last_class,
             excluded.last_verdict, excluded.updated_at, excluded.finished_at),
-        fence = d.fence + 1
+        fence = d.fence + 1, leased_until = null
     where d.state = 'pending' and d.attempts < excluded.attempts
     returning d.id
 )

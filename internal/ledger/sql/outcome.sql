@@ -17,6 +17,7 @@ applied as (
         end,
         attempts = case when new.verdict = 'interrupted' then d.attempts else new.n end,
         due_at = walpost.now() + new.due_in,
+        leased_until = null,
         last_status = new.status,
         last_class = new.class,
         last_verdict = new.verdict,

@@ -11,7 +11,7 @@ with picked as (
 ),
 moved as (
     update walpost.delivery d
-    set state = 'pending', attempts = 0, due_at = walpost.now(), fence = d.fence + 1, updated_at = walpost.now()
+    set state = 'pending', attempts = 0, due_at = walpost.now(), leased_until = null, fence = d.fence + 1, updated_at = walpost.now()
     where d.id = any (array(select id from picked))
 )
 select count(*), coalesce(max(created_at), $2) from picked

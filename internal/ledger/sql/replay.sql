@@ -17,7 +17,7 @@ with picked as (
 ),
 moved as (
     update walpost.delivery d
-    set state = 'pending', attempts = 0, due_at = walpost.now(), fence = d.fence + 1, updated_at = walpost.now(),
+    set state = 'pending', attempts = 0, due_at = walpost.now(), leased_until = null, fence = d.fence + 1, updated_at = walpost.now(),
         finished_at = null
     where d.id = any (array(select id from picked))
 )
