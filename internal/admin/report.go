@@ -2,6 +2,9 @@ package admin
 
 import (
 	"fmt"
+	"maps"
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/walpost/walpost/internal/ledger"
@@ -57,6 +60,8 @@ type WebhookReport struct {
 	Failed   int64                  `json:"failed"`
 	Parked   int64                  `json:"parked"`
 	States   map[ledger.State]int64 `json:"states"` // all recorded ones, by state
+	// AtLeast has the states of which there may be more than counted: counting ends at ledger.CountLimit.
+	AtLeast []ledger.State `json:"at_least,omitempty"`
 }
 
 // DisabledReport says who disabled a webhook, when, and why.
@@ -160,7 +165,20 @@ func newWebhookReport(name string, c ledger.WebhookCount) WebhookReport {
 		}
 	}
 	r.Failed, r.Parked = c.States[ledger.Failed], c.States[ledger.Parked]
+	r.AtLeast = slices.Sorted(maps.Keys(c.Uncounted))
 	return r
+}
+
+// Count writes a number of the webhook's deliveries in the given states, with a + if there may be more.
+func (w *WebhookReport) Count(states ...ledger.State) string {
+	n, more := int64(0), ""
+	for _, s := range states {
+		n += w.States[s]
+		if slices.Contains(w.AtLeast, s) {
+			more = "+"
+		}
+	}
+	return strconv.FormatInt(n, 10) + more
 }
 
 // attend says what somebody should look at.
@@ -179,12 +197,13 @@ func (r *Report) attend() {
 		case w.State == Disabled:
 			say("webhook %q is disabled", w.Name)
 		case w.State == Removed:
-			say("webhook %q has left the configuration with %d deliveries in the ledger", w.Name, w.Owed+w.Failed+w.Parked)
+			say("webhook %q has left the configuration with %s deliveries in the ledger", w.Name,
+				w.Count(ledger.Pending, ledger.Retrying, ledger.Failed, ledger.Parked))
 		case w.Parked > 0:
-			say("webhook %q is enabled and has %d parked", w.Name, w.Parked)
+			say("webhook %q is enabled and has %s parked", w.Name, w.Count(ledger.Parked))
 		}
 		if w.Failed > 0 && w.State != Removed {
-			say("webhook %q has %d failed", w.Name, w.Failed)
+			say("webhook %q has %s failed", w.Name, w.Count(ledger.Failed))
 		}
 	}
 	if r.Quarantined > 0 {

@@ -23,7 +23,10 @@ func TestReportJoinsConfigurationAndLedger(t *testing.T) {
 				ledger.Pending: 1, ledger.Retrying: 2, ledger.Failed: 3, ledger.Parked: 4, ledger.Delivered: 5,
 			}},
 			{Webhook: "done", States: map[ledger.State]int64{ledger.Delivered: 1}},
-			{Webhook: "old", States: map[ledger.State]int64{ledger.Parked: 2}},
+			{
+				Webhook: "old", States: map[ledger.State]int64{ledger.Parked: ledger.CountLimit, ledger.Pending: 2},
+				Uncounted: map[ledger.State]bool{ledger.Parked: true},
+			},
 		},
 		Disabled:    []ledger.WebhookState{{Name: "crm", DisabledAt: noon, Reason: ledger.Reason{By: "endpoint", Why: "410"}}},
 		Quarantined: 2,
@@ -46,14 +49,14 @@ func TestReportJoinsConfigurationAndLedger(t *testing.T) {
 		got = append(got, line{w.Name, w.State, w.Owed, w.Failed, w.Parked})
 	}
 	want := []line{
-		{"crm", admin.Disabled, 3, 3, 4}, {"new", admin.Enabled, 0, 0, 0}, {"off", admin.Off, 0, 0, 0}, {"old", admin.Removed, 0, 0, 2},
+		{"crm", admin.Disabled, 3, 3, 4}, {"new", admin.Enabled, 0, 0, 0}, {"off", admin.Off, 0, 0, 0}, {"old", admin.Removed, 2, 0, ledger.CountLimit},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("webhooks\n%v\nnot\n%v", got, want)
 	}
 	attention := []string{
 		`webhook "crm" is disabled`, `webhook "crm" has 3 failed`,
-		`webhook "old" has left the configuration with 2 deliveries in the ledger`, "2 quarantined", "incident slot-lost: gone",
+		`webhook "old" has left the configuration with 10002+ deliveries in the ledger`, "2 quarantined", "incident slot-lost: gone",
 	}
 	if !reflect.DeepEqual(r.Attention, attention) {
 		t.Errorf("attention\n%q\nnot\n%q", r.Attention, attention)

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -94,7 +93,8 @@ func statusText(r admin.Report) string {
 	b.WriteString("\n")
 	webhooks := newTable("WEBHOOK", "STATE", ">OWED", "DUE", ">FAILED", ">PARKED", "")
 	for _, w := range r.Webhooks {
-		webhooks.add(w.Name, string(w.State), number(w.Owed), due(w, r.At), number(w.Failed), number(w.Parked), why(w))
+		webhooks.add(w.Name, string(w.State), number(w.Count(ledger.Pending, ledger.Retrying)), due(w, r.At),
+			number(w.Count(ledger.Failed)), number(w.Count(ledger.Parked)), why(w))
 	}
 	b.WriteString(webhooks.String())
 
@@ -146,11 +146,11 @@ func why(w admin.WebhookReport) string {
 }
 
 // number shows what is zero as less than what isn't.
-func number(n int64) string {
-	if n == 0 {
+func number(count string) string {
+	if count == "0" {
 		return "-"
 	}
-	return strconv.FormatInt(n, 10)
+	return count
 }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

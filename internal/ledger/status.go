@@ -44,11 +44,15 @@ type SlotStatus struct {
 	LagBytes       int64 // of WAL, after the confirmed position
 }
 
+// CountLimit is up to where the deliveries of a webhook are counted: in each state, but pending and retrying together.
+const CountLimit = 10_000
+
 // WebhookCount is how many deliveries of a webhook the ledger has in each state.
 type WebhookCount struct {
 	Webhook   string
 	States    map[State]int64
-	OldestDue time.Time // zero: nothing is owed
+	Uncounted map[State]bool // there may be more than States says, as counting ended at CountLimit
+	OldestDue time.Time      // zero: nothing is owed
 }
 
 // Status reads the state of everything for one slot.
@@ -108,13 +112,17 @@ func (l *Ledger) webhookCounts(ctx context.Context) ([]WebhookCount, error) {
 	var state State
 	var n int64
 	var due *time.Time
-	rows, _ := l.pool.Query(ctx, statusWebhooksSQL)
-	_, err := pgx.ForEachRow(rows, []any{&webhook, &state, &n, &due}, func() error {
+	var limited bool
+	rows, _ := l.pool.Query(ctx, statusWebhooksSQL, CountLimit)
+	_, err := pgx.ForEachRow(rows, []any{&webhook, &state, &n, &due, &limited}, func() error {
 		if len(counts) == 0 || counts[len(counts)-1].Webhook != webhook {
-			counts = append(counts, WebhookCount{Webhook: webhook, States: make(map[State]int64)})
+			counts = append(counts, WebhookCount{Webhook: webhook, States: make(map[State]int64), Uncounted: make(map[State]bool)})
 		}
 		c := &counts[len(counts)-1]
 		c.States[state] = n
+		if limited {
+			c.Uncounted[state] = true
+		}
 		if d := timeOf(due); !d.IsZero() && (c.OldestDue.IsZero() || d.Before(c.OldestDue)) {
 			c.OldestDue = d
 		}
