@@ -13,6 +13,7 @@ type feed struct {
 	advanced chan struct{}
 	tracker  atomic.Pointer[tracker]
 	confirm  atomic.Pointer[Position] // highest position given to Confirm
+	idle     atomic.Pointer[Position] // and to Idle
 	counters counters
 }
 
@@ -20,6 +21,7 @@ func newFeed(buffer int) *feed {
 	f := &feed{batches: make(chan Batch, buffer), advanced: make(chan struct{}, 1)}
 	f.tracker.Store(newTracker(0, 0, f.advanced))
 	f.confirm.Store(&Position{})
+	f.idle.Store(&Position{})
 	return f
 }
 
@@ -41,15 +43,19 @@ func (f *feed) Advanced() <-chan struct{} { return f.advanced }
 // Stats returns what has happened so far.
 func (f *feed) Stats() Stats { return f.counters.snapshot() }
 
-// Confirm says that everything at or below p.Commit is durable elsewhere. It only ever raises the position; a Source
-// sends it with the next status update, so that the server forgets what is at or below p.
-func (f *feed) Confirm(p Position) {
+// Confirm says that a checkpoint at p is durable. It only ever raises the position; a Source sends it with the next status
+// update, so that the server forgets what is at or below p. A slot that is found ahead of the checkpoint counts as moved
+// by somebody else.
+func (f *feed) Confirm(p Position) { raisePosition(&f.confirm, p) }
+
+// Idle is Confirm for a p that no checkpoint is at. One at or above p.Commit must be durable: between it and p there are
+// no rows.
+func (f *feed) Idle(p Position) { raisePosition(&f.idle, p) }
+
+func raisePosition(v *atomic.Pointer[Position], p Position) {
 	for {
-		old := f.confirm.Load()
-		if p.timeline < old.timeline || (p.timeline == old.timeline && p.lsn <= old.lsn) {
-			return
-		}
-		if f.confirm.CompareAndSwap(old, &p) {
+		old := v.Load()
+		if p.timeline < old.timeline || (p.timeline == old.timeline && p.lsn <= old.lsn) || v.CompareAndSwap(old, &p) {
 			return
 		}
 	}
@@ -57,10 +63,12 @@ func (f *feed) Confirm(p Position) {
 
 // confirmed returns the position to report on a timeline, 0 when nothing of it was confirmed yet.
 func (f *feed) confirmed(timeline int32) LSN {
-	if p := f.confirm.Load(); p.timeline == timeline {
-		return p.lsn
-	}
-	return 0
+	return max(f.confirm.Load().on(timeline), idleMark(f.idle.Load().on(timeline)))
+}
+
+// passed returns the position up to which all is dealt with, 0 when there is none on the timeline.
+func (f *feed) passed(timeline int32) LSN {
+	return max(f.confirm.Load().on(timeline), f.idle.Load().on(timeline))
 }
 
 // reconnect runs sessions until ctx ends or one fails for good, with a capped and jittered wait between them. settle

@@ -68,9 +68,6 @@ type Resume struct {
 	LSN      LSN    // end of the newest transaction that is wholly dealt with
 	SystemID string // of the database cluster (IDENTIFY_SYSTEM); empty = not known
 	Timeline int32  // on which LSN was reached; 0 = not known
-	// Exact: nobody has confirmed more than LSN, but for this Source. Else the last owner may have, on an idle
-	// server, without making a checkpoint of it.
-	Exact bool
 	// Snapshot is a pg_snapshot in text form that was taken before an LSN was read that is at or below LSN; so all that
 	// it sees is dealt with. Empty = none.
 	Snapshot string
@@ -83,6 +80,9 @@ type Identity struct {
 	SystemID      string
 	Timeline      int32
 	Start         LSN // sent with START_REPLICATION; 0 = the slot's own position
+	// Passed is where the slot was found, or made: all rows before it are dealt with, or are none of ours. A checkpoint
+	// may be raised to it. 0 = rows before Start may be unresolved, since the table has to be read.
+	Passed LSN
 	ServerVersion int // as in server_version_num, e.g. 150018
 	// Recovery is the latest that this process has read from the table; nil = none.
 	Recovery *Recovery

@@ -13,6 +13,14 @@ type Position struct {
 // LSN is the position to confirm.
 func (p Position) LSN() LSN { return p.lsn }
 
+// on is the LSN if it is one of the timeline's, else 0.
+func (p Position) on(timeline int32) LSN {
+	if p.timeline != timeline {
+		return 0
+	}
+	return p.lsn
+}
+
 // Commit is the end of the newest resolved transaction at or below LSN, 0 when there was none in this
 // process. A checkpoint at or above it must be durable before the position is confirmed.
 func (p Position) Commit() LSN { return p.commit }
@@ -20,3 +28,19 @@ func (p Position) Commit() LSN { return p.commit }
 // Snapshot is the pg_snapshot in text form of which all is resolved that it sees: a Poller's position, for which LSN only
 // says when it was taken. It is empty where a Source streams, whose position is LSN.
 func (p Position) Snapshot() string { return p.snapshot }
+
+// Idle WAL is confirmed without a checkpoint, so that an idle host sees no write and keeps no WAL. A slot that is found
+// ahead of the checkpoint was then moved by us, or by somebody else, who has taken rows with it. To be told apart, we
+// confirm idle WAL up to an odd byte. Records begin and end at multiples of eight, so a slot that is made, advanced or
+// read by anybody else never stands there, and nothing lies between the odd byte and the position behind it.
+
+// idleMark is the odd position at or just below lsn, 0 for 0. It is the only position that is computed: downwards, where
+// all is resolved.
+func idleMark(lsn LSN) LSN {
+	if lsn == 0 {
+		return 0
+	}
+	return (lsn - 1) | 1
+}
+
+func isIdleMark(lsn LSN) bool { return lsn%2 == 1 }

@@ -167,13 +167,13 @@ func (r *recovery) held(ctx context.Context) error {
 // new one doesn't have. It gives the slot's position.
 func (r *recovery) run(ctx context.Context, identity Identity) (LSN, error) {
 	s := r.source
-	resume, err := s.resume(ctx) // under the lock: the one before may be outdated
-	if err != nil {
-		return 0, err
-	}
 	present, err := findSlot(ctx, r.conn, s.opts)
 	if err != nil {
 		return 0, classify(err, s.opts)
+	}
+	resume, err := s.resume(ctx) // under the lock: the one before may be outdated
+	if err != nil {
+		return 0, err
 	}
 	lost := s.recoveries.lost
 	switch {
@@ -184,7 +184,7 @@ func (r *recovery) run(ctx context.Context, identity Identity) (LSN, error) {
 	case lost == nil && present.lost != nil:
 		lost = slotLost(s.opts, slotInvalidated, present.lost)
 	case lost == nil:
-		lost = s.checkMoved(resume, present.confirmed)
+		lost = s.checkMoved(resume, present.confirmed, identity.Timeline)
 	}
 	needed, err := s.missing(resume, lost)
 	if err != nil {
@@ -194,7 +194,7 @@ func (r *recovery) run(ctx context.Context, identity Identity) (LSN, error) {
 		return 0, errOvertaken
 	}
 	if latest := s.recoveries.latest; lost == nil && latest != nil && s.recoveries.timeline == identity.Timeline &&
-		present.confirmed <= max(latest.Position, s.confirmed(identity.Timeline)) {
+		present.confirmed <= max(latest.Position, s.passed(identity.Timeline)) {
 		return latest.Position, nil // nobody but us has read it since
 	}
 	return r.renew(ctx, identity, resume, present, lost)

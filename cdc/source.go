@@ -109,7 +109,7 @@ func (s *Source) session(ctx context.Context, outage *outage) error {
 // begin takes the slot, after what it has lost was read from the table, and says in identity from where.
 func (s *Source) begin(ctx context.Context, conn *replicationConn, resume *Resume, identity *Identity, found *foundations) error {
 	if found.lost == nil && !found.SlotCreated {
-		found.lost = s.checkMoved(resume, found.SlotPosition)
+		found.lost = s.checkMoved(resume, found.SlotPosition, identity.Timeline)
 	}
 	missing, err := s.missing(resume, found.lost)
 	if err != nil {
@@ -121,6 +121,7 @@ func (s *Source) begin(ctx context.Context, conn *replicationConn, resume *Resum
 	identity.ServerVersion = found.ServerVersion
 	identity.Start = s.startPosition(resume, identity.Timeline)
 	if !missing {
+		identity.Passed = found.SlotPosition
 		if err := conn.start(ctx, s.opts, identity.Start); err != nil {
 			return s.lose(classify(err, s.opts))
 		}

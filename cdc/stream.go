@@ -55,6 +55,7 @@ type stream struct {
 	asked     bool      // the server waits for one
 	pingsFrom time.Time // first of a run of requests for a reply; zero = no run
 	lastPing  time.Time
+	pings     int  // of the run
 	heard     bool      // something has arrived since the last tick
 	heardAt   time.Time // the last tick that found so
 }
@@ -172,6 +173,9 @@ func (st *stream) repeat() time.Duration {
 // heard of. With probe the server is asked to reply.
 func (st *stream) report(now time.Time, probe bool) error {
 	position := max(st.start, st.source.confirmed(st.timeline))
+	if st.pings > 1 { // it shuts down, and waits for the very last position
+		position = max(position, st.source.passed(st.timeline))
+	}
 	since := now.Sub(st.sentAt)
 	due := since >= st.repeat() ||
 		(st.asked && since >= replySpacing) ||
@@ -261,7 +265,7 @@ func (st *stream) handleCopyData(data []byte) error {
 		if err != nil {
 			return fmt.Errorf("%w: %w", ErrUndecodable, err)
 		}
-		st.pingsFrom = time.Time{}
+		st.pingsFrom, st.pings = time.Time{}, 0
 		return st.handleWAL(x.WALData)
 	case pglogrepl.PrimaryKeepaliveMessageByteID:
 		k, err := pglogrepl.ParsePrimaryKeepaliveMessage(data[1:])
@@ -298,9 +302,10 @@ func (st *stream) handleKeepalive(k pglogrepl.PrimaryKeepaliveMessage) error {
 	}
 	now := time.Now()
 	if st.pingsFrom.IsZero() || now.Sub(st.lastPing) > pingPause {
-		st.pingsFrom = now
+		st.pingsFrom, st.pings = now, 0
 	}
 	st.lastPing = now
+	st.pings++
 	if now.Sub(st.pingsFrom) > stoppingGrace {
 		return errStopping
 	}

@@ -19,8 +19,10 @@ type source interface {
 	Unresolved() bool
 	// Advanced is signalled when Progress may have changed.
 	Advanced() <-chan struct{}
-	// Confirm says that everything at or below a position is durable in the ledger.
+	// Confirm says that a checkpoint at the position is durable in the ledger.
 	Confirm(cdc.Position)
+	// Idle says that one at or above its last commit is.
+	Idle(cdc.Position)
 	Stats() cdc.Stats
 }
 
