@@ -94,3 +94,33 @@ func TestServerThatShutsDownHearsTheLastPosition(t *testing.T) {
 		}
 	})
 }
+
+// Idle WAL is confirmed up to an odd byte, and to the last one while the server shuts down, which waits for it.
+func TestIdlePositionTellsItselfApart(t *testing.T) {
+	play(t, nil, func(s *script) {
+		s.keepalive(304, false)
+		p, _ := s.source.Progress()
+		s.source.Idle(p)
+		time.Sleep(time.Second)
+		if s.last().position != 303 || !isIdleMark(s.last().position) {
+			t.Errorf("idle %+v", s.last())
+		}
+		s.keepalive(304, true) // as a server does that hasn't heard of us for a while
+		time.Sleep(replySpacing)
+		if s.last().position != 303 {
+			t.Errorf("answer %+v", s.last())
+		}
+		s.keepalive(304, true)
+		time.Sleep(replySpacing)
+		if s.last().position != 304 {
+			t.Errorf("answer to the second %+v", s.last())
+		}
+		s.insertTxn(400, 408, "a")
+		resolve(s.taken())
+		s.confirm()
+		time.Sleep(time.Second)
+		if s.last().position != 408 {
+			t.Errorf("with a checkpoint %+v", s.last())
+		}
+	})
+}

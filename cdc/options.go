@@ -77,12 +77,12 @@ type Resume struct {
 
 // Identity is what a connection turned out to be connected to.
 type Identity struct {
-	SystemID      string
-	Timeline      int32
-	Start         LSN // sent with START_REPLICATION; 0 = the slot's own position
+	SystemID string
+	Timeline int32
+	Start    LSN // sent with START_REPLICATION; 0 = the slot's own position
 	// Passed is where the slot was found, or made: all rows before it are dealt with, or are none of ours. A checkpoint
 	// may be raised to it. 0 = rows before Start may be unresolved, since the table has to be read.
-	Passed LSN
+	Passed        LSN
 	ServerVersion int // as in server_version_num, e.g. 150018
 	// Recovery is the latest that this process has read from the table; nil = none.
 	Recovery *Recovery

@@ -36,9 +36,10 @@ func (s *Source) checkSystem(resume *Resume, found Identity) error {
 
 // checkMoved reports a slot that is ahead of all that was ever confirmed: somebody else has advanced it, or dropped it
 // and made it anew, and what was committed between is not in the stream. A walpost that was killed while the server shut
-// down leaves a slot like that, too. The slot must have been looked at before the checkpoint was read.
+// down leaves a slot like that, too. The slot must have been looked at before the checkpoint was read. While a recovery is
+// under way the slot is ahead anyway.
 func (s *Source) checkMoved(resume *Resume, slot LSN, timeline int32) error {
-	if resume == nil || resume.LSN == 0 || slot <= max(resume.LSN, s.passed(timeline)) || isIdleMark(slot) {
+	if resume == nil || resume.LSN == 0 || resume.Recovering || slot <= max(resume.LSN, s.passed(timeline)) || isIdleMark(slot) {
 		return nil
 	}
 	return slotLost(s.opts, fmt.Sprintf("the replication slot was moved to %s, past the checkpoint %s",

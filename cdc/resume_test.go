@@ -3,6 +3,7 @@ package cdc
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 )
@@ -141,5 +142,75 @@ func TestAcquiredRefuses(t *testing.T) {
 	}
 	if err := s.Run(t.Context()); !errors.Is(err, refused) || calls != 2 {
 		t.Errorf("after %d calls: %v", calls, err)
+	}
+}
+
+// A slot that is ahead of the checkpoint: only idle WAL between is ours, and it tells itself apart (F8).
+func TestMovedSlotIsToldFromAnIdleOne(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		sql   string
+		moved bool
+	}{
+		"idle":            {"select 1", false},
+		"advanced":        {"select pg_replication_slot_advance($1, pg_current_wal_insert_lsn())", true},
+		"read by another": {"select count(*) from pg_logical_slot_get_binary_changes($1, null, null, 'proto_version', '1', 'publication_names', 'walpost')", true},
+		"made anew":       {"select pg_create_logical_replication_slot($1, 'pgoutput') from pg_drop_replication_slot($1)", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			db, pool := outboxDatabase(t)
+			o := testOptions(db)
+			b := &book{}
+			r := start(t, o, nil, b.keep)
+			r.connected()
+			insert(t, pool, "1")
+			snapshot := mark(t, pool)
+			row := r.next(1)[0]
+			row.Resolve()
+			r.settle(row)
+			b.save(r, snapshot)
+			r.idleUntil(scalar[uint64](t, pool, `select (pg_current_wal_insert_lsn() - '0/0')::bigint from pg_logical_emit_message(false, 'x', 'y')`))
+			if err := r.end(); err != nil { // as if killed: no checkpoint is made
+				t.Fatal(err)
+			}
+			behind := scalar[bool](t, pool, `select confirmed_flush_lsn - '0/0' > $1 from pg_replication_slots where slot_name = $2`, uint64(b.resume.LSN), db.Name)
+			if !behind {
+				t.Fatal("the slot is not ahead of the checkpoint, so there is nothing to tell")
+			}
+			insert(t, pool, "2")
+			db.Exec(t, c.sql+" -- "+db.Name, args(c.sql, db.Name)...)
+			insert(t, pool, "3")
+			again := start(t, o, nil, b.keep)
+			id := again.connected()
+			if (id.Recovery != nil) != c.moved {
+				t.Errorf("recovery %+v", id.Recovery)
+			}
+			equal(t, "rows", sorted(ids(again.next(2))), []string{"2", "3"})
+		})
+	}
+}
+
+// args are those of a statement that may have none.
+func args(sql string, all ...any) []any {
+	if strings.Contains(sql, "$1") {
+		return all
+	}
+	return nil
+}
+
+// idleUntil passes idle WAL, without a checkpoint, until the server has been told.
+func (r *running) idleUntil(lsn uint64) {
+	r.t.Helper()
+	for deadline := time.After(patience); r.Stats().Confirmed < LSN(lsn)-8; {
+		if p, ok := r.Progress(); ok {
+			r.Idle(p)
+		}
+		select {
+		case <-r.Advanced():
+		case <-time.After(10 * time.Millisecond): // the status goes out by time
+		case <-deadline:
+			r.t.Fatalf("the server was told %s, written is %s", r.Stats().Confirmed, LSN(lsn))
+		}
 	}
 }

@@ -55,7 +55,7 @@ type stream struct {
 	asked     bool      // the server waits for one
 	pingsFrom time.Time // first of a run of requests for a reply; zero = no run
 	lastPing  time.Time
-	pings     int  // of the run
+	pings     int       // of the run
 	heard     bool      // something has arrived since the last tick
 	heardAt   time.Time // the last tick that found so
 }

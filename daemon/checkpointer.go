@@ -51,10 +51,8 @@ func (c *checkpointer) resume(ctx context.Context) (*cdc.Resume, error) {
 	}
 	c.counters.base.CompareAndSwap(nil, &saved.Counters)
 	c.resumed.Store(saved)
-	owner := c.owner.Load()
 	return &cdc.Resume{
 		LSN: cdc.LSN(saved.LSN), SystemID: saved.SystemID, Timeline: saved.Timeline,
-		Exact:    saved.Drained || owner != nil && owner.epoch == saved.Epoch,
 		Snapshot: saved.Snapshot, Recovering: recovering,
 	}, nil
 }
@@ -65,8 +63,9 @@ func (c *checkpointer) acquired(ctx context.Context, id cdc.Identity) error {
 	if err != nil {
 		return err
 	}
-	if before := c.owner.Load(); before != nil && before.identity.Timeline != id.Timeline {
-		c.watermarks.clear() // what another timeline saw may never have been on this one
+	if c.owner.Load() != nil {
+		// Samples may be of transactions that a crash or a failover has undone since, whose ids others have now.
+		c.watermarks.clear()
 	}
 	if err := c.sample(ctx); err != nil {
 		return err
@@ -75,9 +74,25 @@ func (c *checkpointer) acquired(ctx context.Context, id cdc.Identity) error {
 		return err
 	}
 	failpoint.Hit(failpoint.SlotAcquired)
+	if err := c.pass(ctx, id.Passed, epoch); err != nil {
+		return err
+	}
 	c.owner.Store(&ownership{identity: id, epoch: epoch})
 	c.log.Info().Str(keySlot, c.slot).Stringer(keyLSN, id.Start).Int64(keyEpoch, epoch).Msg("slot acquired")
 	return nil
+}
+
+// pass raises the checkpoint to where the slot was found, if that is ahead: only idle WAL is between them. From then on
+// a slot that is ahead of it was moved.
+func (c *checkpointer) pass(ctx context.Context, at cdc.LSN, epoch int64) error {
+	if saved := c.resumed.Load(); at == 0 || saved != nil && at <= cdc.LSN(saved.LSN) {
+		return nil
+	}
+	mark := c.watermarks.newest(at)
+	return c.ledger.SaveCheckpoint(ctx, ledger.Checkpoint{
+		Slot: c.slot, LSN: uint64(at), Epoch: epoch, Counters: c.counters.total(),
+		Snapshot: mark.Snapshot, SnapshotLSN: mark.LSN,
+	})
 }
 
 func (c *checkpointer) run(ctx context.Context) error {
@@ -180,6 +195,7 @@ func (c *checkpointer) write(ctx context.Context, last bool) error {
 		return nil
 	}
 	mark := c.watermarks.newest(position.LSN())
+	pass := c.source.Idle
 	if position.Commit() > c.saved || last || c.watermarks.late(mark, c.saved) {
 		failpoint.Hit(failpoint.BeforeCheckpoint)
 		err := c.ledger.SaveCheckpoint(ctx, ledger.Checkpoint{
@@ -198,12 +214,13 @@ func (c *checkpointer) write(ctx context.Context, last bool) error {
 		failpoint.Hit(failpoint.AfterCheckpoint)
 		c.saved = position.Commit()
 		c.watermarks.use(mark)
+		pass = c.source.Confirm
 	}
 	if err := c.settle(ctx, position.LSN()); err != nil {
 		return err
 	}
 	failpoint.Hit(failpoint.BeforeConfirm)
-	c.source.Confirm(position)
+	pass(position)
 	failpoint.Hit(failpoint.AfterConfirm)
 	return nil
 }

@@ -196,7 +196,7 @@ func (g *ground) comeToRest(ctx context.Context) error {
 const leftSQL = `select
 	(select count(*) from walpost.delivery where state in ('pending', 'retrying', 'parked')),
 	(select count(*) from walpost.webhook where disabled_at is not null),
-	(select confirmed_flush_lsn >= $1::text::pg_lsn from pg_replication_slots where slot_name = $2),
+	(select confirmed_flush_lsn >= $1::text::pg_lsn - 1 from pg_replication_slots where slot_name = $2),
 	(select lsn::text || ' epoch ' || epoch from walpost.checkpoint where slot = $2)`
 
 // left says what is unfinished; "" is nothing.

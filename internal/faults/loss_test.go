@@ -88,16 +88,20 @@ func TestLosses(t *testing.T) {
 // lostSlots are what happens to slots, and whether to a walpost that runs. A frozen one has what was sent to it before, and
 // an advanced slot may not be ahead of that.
 var lostSlots = []struct {
-	name    string
-	running bool
-	sql     []string
+	name string
+	end  string // of walpost, before: frozen, drained or killed
+	sql  []string
 }{
-	{"dropped under a running walpost", true, []string{"select pg_drop_replication_slot('{slot}')"}},
-	{"dropped while it is down", false, []string{"select pg_drop_replication_slot('{slot}')"}},
-	{"made anew under a running walpost", true, makeAnew},
-	{"made anew while it is down", false, makeAnew},
-	{"advanced while it is down", false, []string{"select pg_replication_slot_advance('{slot}', pg_current_wal_insert_lsn())"}},
+	{"dropped under a running walpost", "frozen", []string{"select pg_drop_replication_slot('{slot}')"}},
+	{"dropped while it is down", "drained", []string{"select pg_drop_replication_slot('{slot}')"}},
+	{"made anew under a running walpost", "frozen", makeAnew},
+	{"made anew while it is down", "drained", makeAnew},
+	{"made anew after a kill", "killed", makeAnew},
+	{"advanced while it is down", "drained", advance},
+	{"advanced after a kill", "killed", advance},
 }
+
+var advance = []string{"select pg_replication_slot_advance('{slot}', pg_current_wal_insert_lsn())"}
 
 var makeAnew = []string{
 	"select pg_drop_replication_slot('{slot}')", "select pg_create_logical_replication_slot('{slot}', 'pgoutput')",
@@ -109,14 +113,18 @@ func TestLostSlotIsRecovered(t *testing.T) {
 	for _, lost := range lostSlots {
 		t.Run(lost.name, func(t *testing.T) {
 			t.Parallel()
-			running := lost.running
 			l := startLoss(t)
 			l.insertAndAwait(t, "before")
 			l.await(t, "select snapshot is not null from walpost.checkpoint")
-			if running {
+			switch lost.end {
+			case "frozen":
 				l.freeze(t)
-			} else if _, err := l.drainWell(t.Context()); err != nil {
-				t.Fatal(err)
+			case "drained":
+				if _, err := l.drainWell(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			case "killed":
+				l.runner.kill()
 			}
 			l.insert(t, "between")
 			for _, sql := range append([]string{endSlotReader}, lost.sql...) {
@@ -124,7 +132,7 @@ func TestLostSlotIsRecovered(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			l.resume(t, running)
+			l.resume(t, lost.end == "frozen")
 			l.insertAndAwait(t, "after")
 			l.await(t, "select count(*) = 1 and bool_and(resolved_at is not null) from walpost.incident where kind = 'slot_lost'")
 			for _, event := range []string{"before", "between"} {
