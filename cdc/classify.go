@@ -127,16 +127,26 @@ const slotInvalidated = "the server has invalidated the replication slot"
 // acquireError passes the caller's own classification on.
 func acquireError(err error) error { return fmt.Errorf("take the slot over: %w", err) }
 
-// slotLost is the loss of what the slot had not sent. Where it can be recovered it isn't the end, and else it says why not.
+// slotLost is the loss of what the slot had not sent.
 func slotLost(o Options, problem string, cause error) error {
-	fix := "walpost run makes the slot anew, and reads from the table what the lost one had not sent"
-	if o.Lost != nil {
-		fix = fmt.Sprintf("the checkpoint has no snapshot to tell what was dealt with, so this is for you to decide: compare the table %s.%s "+
-			"with what was delivered, then begin anew with another slot name",
-			quoteIdentifier(o.Schema), quoteIdentifier(o.Table))
+	return &SetupError{
+		Problem: fmt.Sprintf("%s: slot %q", problem, o.Slot),
+		Fix:     "walpost run makes the slot anew, and reads from the table what the lost one had not sent",
+		Err:     joinCause(ErrSlotLost, cause),
+	}
+}
+
+// undecidable is a loss that can't be recovered, because nothing tells what was dealt with.
+func undecidable(lost error) error {
+	var setup *SetupError
+	if !errors.As(lost, &setup) {
+		return lost
 	}
 	return &SetupError{
-		Problem: fmt.Sprintf("%s: slot %q", problem, o.Slot), Fix: fix, Err: joinCause(ErrSlotLost, cause),
+		Problem: setup.Problem,
+		Fix: "the checkpoint has no snapshot that tells which rows were dealt with, so decide: walpost adopt --start backlog delivers all rows " +
+			"of the table, with the same ids as ever, --start now none of them; then walpost run makes a new slot",
+		Err: setup.Err,
 	}
 }
 
@@ -148,8 +158,8 @@ func notAtPosition(publication string) string {
 func publicationLost(o Options, problem string, cause error) error {
 	return &SetupError{
 		Problem: problem,
-		Fix: fmt.Sprintf("a publication is only seen by a slot that is created after it, so creating it again does not bring back what was missed: "+
-			"create it (create publication %s for table %s.%s with (publish = 'insert');), then begin anew with another slot name",
+		Fix: fmt.Sprintf("create publication %s for table %s.%s with (publish = 'insert'); unless it is there; walpost run then makes a new slot, "+
+			"and reads from the table what was left out of the stream",
 			quoteIdentifier(o.Publication), quoteIdentifier(o.Schema), quoteIdentifier(o.Table)),
 		Err: joinCause(ErrPublicationLost, cause),
 	}

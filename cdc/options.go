@@ -34,7 +34,7 @@ type Options struct {
 	// An error closes the connection and counts as Retryable says.
 	Acquired func(ctx context.Context, id Identity) error
 
-	// Lost is told of a lost slot before anything is done about it, and makes durable that the table has to be read:
+	// Lost is told of a lost slot or publication before anything is done about it, and makes durable that the table has to be read:
 	// from then on, and until a checkpoint at or above Identity.Recovery's position is durable, Resume says Recovering.
 	// The slot is then made anew and the rows that Resume.Snapshot doesn't see are read from the table. Nil, or a
 	// checkpoint without a snapshot: a lost slot is a SetupError.
@@ -71,6 +71,8 @@ type Resume struct {
 	// Snapshot is a pg_snapshot in text form that was taken before an LSN was read that is at or below LSN; so all that
 	// it sees is dealt with. Empty = none.
 	Snapshot string
+	// Coverage is Identity.Coverage of the time when Snapshot was taken. Empty = not known.
+	Coverage string
 	// Recovering says that Lost was told of a loss and that no checkpoint has passed its recovery yet.
 	Recovering bool
 }
@@ -84,6 +86,9 @@ type Identity struct {
 	// may be raised to it. 0 = rows before Start may be unresolved, since the table has to be read.
 	Passed        LSN
 	ServerVersion int // as in server_version_num, e.g. 150018
+	// Coverage tells the publication's present state from every other: with a snapshot, that it was the same when that
+	// was taken says that the stream has all rows which the snapshot sees.
+	Coverage string
 	// Recovery is the latest that this process has read from the table; nil = none.
 	Recovery *Recovery
 }

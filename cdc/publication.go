@@ -16,7 +16,9 @@ type publication struct {
 	Inserts   bool `json:"inserts"`
 	Changes   bool `json:"changes"` // updates, deletes or truncates too
 	Others    int  `json:"others"`  // tables besides ours
-	Table     *struct {
+	// Coverage is another text after every change.
+	Coverage string `json:"coverage"`
+	Table    *struct {
 		Columns []string `json:"columns"` // those published; nil before Postgres 15
 		Filter  string   `json:"filter"`
 	} `json:"table"` // nil: ours is not published
@@ -38,6 +40,7 @@ func (p *publication) check(o Options, t table, readBefore bool) error {
 		e := &SetupError{Problem: fmt.Sprintf("publication %q %s", o.Publication, problem), Fix: fix}
 		if readBefore {
 			e.Err = ErrPublicationLost
+			e.Fix += " walpost run then makes a new slot, and reads from the table what was left out of the stream"
 		}
 		return e
 	}
@@ -49,7 +52,7 @@ func (p *publication) check(o Options, t table, readBefore bool) error {
 	case p.Table == nil:
 		return refuse(
 			fmt.Sprintf("does not have the table %s.%s", o.Schema, o.Table),
-			fmt.Sprintf("alter publication %s add table %s; rows inserted before that are not in the stream", name, tableName))
+			fmt.Sprintf("alter publication %s add table %s;", name, tableName))
 	case !p.Inserts:
 		return refuse("does not publish inserts", fmt.Sprintf("alter publication %s set (publish = 'insert');", name))
 	case p.Table.Filter != "":
@@ -72,6 +75,11 @@ func (p *publication) check(o Options, t table, readBefore bool) error {
 			fmt.Sprintf("alter publication %s set table %s;", name, tableName))
 	}
 	return nil
+}
+
+// publicationChanged is the loss of the rows that were committed while the publication didn't have the table, if it was so.
+func publicationChanged(o Options) error {
+	return publicationLost(o, fmt.Sprintf("publication %q was changed or made anew, and may have left rows out of the stream", o.Publication), nil)
 }
 
 // warnings say what the publication does beyond what is needed.

@@ -48,7 +48,7 @@ func (r *recovery) read(ctx context.Context, into *Recovery, resume *Resume) err
 	if !into.Backlog {
 		since, err := parseSnapshot(resume.Snapshot)
 		if err != nil {
-			return &SetupError{Problem: "the checkpoint's snapshot cannot be read", Fix: "begin anew with another slot name", Err: fmt.Errorf("%w: %w", ErrSlotLost, err)}
+			return undecidable(&SetupError{Problem: "the checkpoint's snapshot cannot be read", Err: fmt.Errorf("%w: %w", ErrSlotLost, err)})
 		}
 		wanted = between(since, upTo)
 	}

@@ -23,8 +23,9 @@ const (
 	StartBacklog Start = "backlog"
 )
 
-// Loss is a slot that no longer has what follows the checkpoint.
+// Loss is a stream that doesn't have all of what follows the checkpoint.
 type Loss struct {
+	Err    error // wraps ErrSlotLost or ErrPublicationLost; nil when it goes on with a loss that is known
 	Reason string
 	From   LSN // of the checkpoint: what was committed at or below it is dealt with
 }
@@ -52,7 +53,7 @@ var errOvertaken = errors.New("another walpost has recovered the slot meanwhile"
 
 // recoveries are what Run keeps of them.
 type recoveries struct {
-	lost   error       // the stream's or the server's word that the slot is lost; nil: none
+	lost   error       // the stream's or the server's word that rows are lost; nil: none
 	begun  []time.Time // within recoveryWindow
 	latest *Recovery   // whose rows this process has handed over; nil: none
 	// timeline is the server's at the latest one: the tracker forgets its rows with it.
@@ -62,7 +63,7 @@ type recoveries struct {
 // lose takes the end of a stream. A loss that can be recovered is kept for the next connection, which begins with the
 // recovery, or says that there is no checkpoint to recover from.
 func (s *Source) lose(err error) error {
-	if !errors.Is(err, ErrSlotLost) || s.opts.Lost == nil {
+	if s.opts.Lost == nil || !errors.Is(err, ErrSlotLost) && !errors.Is(err, ErrPublicationLost) {
 		return err
 	}
 	s.recoveries.lost = err
@@ -88,8 +89,10 @@ func (s *Source) missing(resume *Resume, lost error) (bool, error) {
 	switch {
 	case s.backlog(resume):
 		return true, nil
-	case lost != nil && !s.recoverable(resume):
+	case lost != nil && s.opts.Lost == nil:
 		return false, lost
+	case lost != nil && !s.recoverable(resume):
+		return false, undecidable(lost)
 	case lost != nil:
 		return true, nil
 	}
@@ -186,6 +189,9 @@ func (r *recovery) run(ctx context.Context, identity Identity) (LSN, error) {
 	case lost == nil:
 		lost = s.checkMoved(resume, present.confirmed, identity.Timeline)
 	}
+	if lost == nil {
+		lost = s.checkChanged(resume, r.found.coverage)
+	}
 	needed, err := s.missing(resume, lost)
 	if err != nil {
 		return 0, err
@@ -210,14 +216,14 @@ func (r *recovery) renew(ctx context.Context, identity Identity, resume *Resume,
 	if !backlog {
 		loss := Loss{Reason: "an earlier recovery did not come to its end", From: resume.LSN}
 		if lost != nil {
-			loss.Reason = lost.Error()
+			loss.Err, loss.Reason = lost, lost.Error()
 		}
 		if err := s.opts.Lost(ctx, loss); err != nil {
 			return 0, fmt.Errorf("record the loss: %w", err)
 		}
 		failpoint.Hit(failpoint.LossRecorded)
 		s.opts.Logger.Warn().Str("slot", s.opts.Slot).Str("reason", loss.Reason).Stringer("checkpoint", loss.From).
-			Msg("replication slot lost; a new one is made and the table is read")
+			Msg("rows are lost from the stream; a new slot is made and the table is read")
 	}
 	if present != nil {
 		if _, _, err := query[struct{}](ctx, r.conn, "drop_slot", s.opts.Slot); err != nil {

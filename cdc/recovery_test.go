@@ -18,7 +18,9 @@ type book struct {
 	mu     sync.Mutex
 	resume *Resume
 	losses []Loss
-	until  LSN // a checkpoint at or above it ends the recovery
+	// coverage is that of the latest connection
+	coverage string
+	until    LSN // a checkpoint at or above it ends the recovery
 }
 
 // keep makes a Source use the book.
@@ -45,6 +47,7 @@ func (b *book) keep(s *Source) {
 		if id.Recovery != nil {
 			b.until = id.Recovery.Position
 		}
+		b.coverage = id.Coverage
 		b.mu.Unlock()
 		return acquired(ctx, id)
 	}
@@ -63,7 +66,7 @@ func (b *book) save(r *running, snapshot string) {
 	}
 	b.resume.LSN = p.LSN()
 	if snapshot != "" {
-		b.resume.Snapshot = snapshot
+		b.resume.Snapshot, b.resume.Coverage = snapshot, b.coverage
 	}
 	if b.until != 0 && p.LSN() >= b.until {
 		b.resume.Recovering = false
@@ -395,7 +398,7 @@ func TestNothingIsRecoveredWithoutAPublication(t *testing.T) {
 	b := checkpointed(t, testOptions(db), pool)
 	dropSlotNow(t, db, db.Name)
 	db.Exec(t, `drop publication walpost`)
-	wantSetupError(t, start(t, testOptions(db), nil, b.keep).failure(), ErrPublicationLost, "is gone", "create publication")
+	wantSetupError(t, start(t, testOptions(db), nil, b.keep).failure(), ErrPublicationLost, "is gone", "create publication", "reads from the table")
 	if losses, _ := b.seen(); losses != 0 {
 		t.Errorf("%d losses", losses)
 	}
@@ -407,5 +410,5 @@ func TestNothingIsRecoveredWithoutASnapshot(t *testing.T) {
 	b := checkpointed(t, testOptions(db), pool)
 	b.resume.Snapshot = ""
 	dropSlotNow(t, db, db.Name)
-	wantSetupError(t, start(t, testOptions(db), nil, b.keep).failure(), ErrSlotLost, "slot is gone", "has no snapshot")
+	wantSetupError(t, start(t, testOptions(db), nil, b.keep).failure(), ErrSlotLost, "slot is gone", "adopt --start")
 }

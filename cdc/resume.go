@@ -46,6 +46,14 @@ func (s *Source) checkMoved(resume *Resume, slot LSN, timeline int32) error {
 		slot, resume.LSN), nil)
 }
 
+// checkChanged reports a publication that is not the one whose rows the checkpoint's snapshot stands for.
+func (s *Source) checkChanged(resume *Resume, coverage string) error {
+	if resume == nil || resume.Recovering || resume.Coverage == "" || resume.Coverage == coverage {
+		return nil
+	}
+	return publicationChanged(s.opts)
+}
+
 // startPosition is where streaming begins: the checkpoint, or what this process has confirmed since, if they
 // are of the server's present timeline; else the slot's own position (0). The server doesn't keep confirmed
 // positions durably, so it may offer what was confirmed before.

@@ -2,6 +2,7 @@ package cdc
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -58,6 +59,7 @@ type foundations struct {
 
 	table     table
 	published []string // columns; nil = all
+	coverage  string   // publication.Coverage
 	lost      error    // the slot is lost, and everything else as it should be
 }
 
@@ -115,6 +117,9 @@ func setUp(ctx context.Context, o Options, readBefore, makeSlot bool) (foundatio
 	return found, nil
 }
 
+// errPublicationGone is retryable: the next connect sees what became of it.
+var errPublicationGone = errors.New("the publication that was just created is gone")
+
 // cover makes sure that the publication has the table.
 func (f *foundations) cover(ctx context.Context, conn *pgconn.PgConn, o Options, slotExists, readBefore bool) error {
 	publication, err := findPublication(ctx, conn, o)
@@ -130,12 +135,14 @@ func (f *foundations) cover(ctx context.Context, conn *pgconn.PgConn, o Options,
 			return err
 		}
 		f.PublicationCreated = true
-		return nil
+		if publication, err = findPublication(ctx, conn, o); err != nil || publication == nil {
+			return errors.Join(err, errPublicationGone)
+		}
 	}
 	if err := publication.check(o, f.table, readBefore); err != nil {
 		return err
 	}
-	f.Warnings, f.published = publication.warnings(o), publication.Table.Columns
+	f.Warnings, f.published, f.coverage = publication.warnings(o), publication.Table.Columns, publication.Coverage
 	return nil
 }
 

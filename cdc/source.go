@@ -111,6 +111,10 @@ func (s *Source) begin(ctx context.Context, conn *replicationConn, resume *Resum
 	if found.lost == nil && !found.SlotCreated {
 		found.lost = s.checkMoved(resume, found.SlotPosition, identity.Timeline)
 	}
+	if found.lost == nil {
+		found.lost = s.checkChanged(resume, found.coverage)
+	}
+	identity.Coverage = found.coverage
 	missing, err := s.missing(resume, found.lost)
 	if err != nil {
 		return err

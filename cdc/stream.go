@@ -64,7 +64,7 @@ type stream struct {
 func (s *Source) stream(ctx context.Context, conn *replicationConn, tableOID uint32) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	verdicts, checked := s.watch(ctx)
+	verdicts, checked := s.watch(ctx, s.identity.Coverage)
 	defer func() { cancel(); <-checked }()
 	st := newStream(s, conn.net, conn.frontend, tableOID)
 	st.verdicts = verdicts

@@ -18,6 +18,7 @@ type checkpointer struct {
 	*pipeline
 	source source
 	slot   string
+	outbox ledger.Outbox
 	every  time.Duration
 	owner  atomic.Pointer[ownership]
 	// resumed is the checkpoint as it was found at the latest connect.
@@ -43,7 +44,7 @@ func (c *checkpointer) resume(ctx context.Context) (*cdc.Resume, error) {
 		return nil, err
 	}
 	if saved == nil {
-		return nil, c.sample(ctx) // before there is a slot, so that the first checkpoint has it
+		return nil, c.sample(ctx, "") // before there is a slot, so that the first checkpoint has it
 	}
 	recovering, err := c.recovering(ctx, saved.LSN)
 	if err != nil {
@@ -53,7 +54,7 @@ func (c *checkpointer) resume(ctx context.Context) (*cdc.Resume, error) {
 	c.resumed.Store(saved)
 	return &cdc.Resume{
 		LSN: cdc.LSN(saved.LSN), SystemID: saved.SystemID, Timeline: saved.Timeline,
-		Snapshot: saved.Snapshot, Recovering: recovering,
+		Snapshot: saved.Snapshot, Coverage: saved.Coverage, Recovering: recovering,
 	}, nil
 }
 
@@ -67,14 +68,14 @@ func (c *checkpointer) acquired(ctx context.Context, id cdc.Identity) error {
 		// Samples may be of transactions that a crash or a failover has undone since, whose ids others have now.
 		c.watermarks.clear()
 	}
-	if err := c.sample(ctx); err != nil {
+	if err := c.sample(ctx, id.Coverage); err != nil {
 		return err
 	}
 	if err := c.recovered(ctx, id.Recovery); err != nil {
 		return err
 	}
 	failpoint.Hit(failpoint.SlotAcquired)
-	if err := c.pass(ctx, id.Passed, epoch); err != nil {
+	if err := c.pass(ctx, id, epoch); err != nil {
 		return err
 	}
 	c.owner.Store(&ownership{identity: id, epoch: epoch})
@@ -84,14 +85,15 @@ func (c *checkpointer) acquired(ctx context.Context, id cdc.Identity) error {
 
 // pass raises the checkpoint to where the slot was found, if that is ahead: only idle WAL is between them. From then on
 // a slot that is ahead of it was moved.
-func (c *checkpointer) pass(ctx context.Context, at cdc.LSN, epoch int64) error {
+func (c *checkpointer) pass(ctx context.Context, id cdc.Identity, epoch int64) error {
+	at := id.Passed
 	if saved := c.resumed.Load(); at == 0 || saved != nil && at <= cdc.LSN(saved.LSN) {
 		return nil
 	}
 	mark := c.watermarks.newest(at)
 	return c.ledger.SaveCheckpoint(ctx, ledger.Checkpoint{
 		Slot: c.slot, LSN: uint64(at), Epoch: epoch, Counters: c.counters.total(),
-		Snapshot: mark.Snapshot, SnapshotLSN: mark.LSN,
+		Snapshot: mark.Snapshot, SnapshotLSN: mark.LSN, Coverage: id.Coverage,
 	})
 }
 
@@ -203,7 +205,7 @@ func (c *checkpointer) write(ctx context.Context, last bool) error {
 			SystemID: owner.identity.SystemID, Timeline: owner.identity.Timeline,
 			Epoch: owner.epoch, Counters: c.counters.total(),
 			Drained:  last && c.orderly(),
-			Snapshot: mark.Snapshot, SnapshotLSN: mark.LSN,
+			Snapshot: mark.Snapshot, SnapshotLSN: mark.LSN, Coverage: owner.identity.Coverage,
 		})
 		if errors.Is(err, ledger.ErrFenced) {
 			return nil // another daemon has the slot: what we know of its position no longer counts

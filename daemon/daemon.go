@@ -111,7 +111,8 @@ func (d *Daemon) prepare(ctx context.Context, cfg *config.Config) error {
 	}
 	d.checkpointer = &checkpointer{
 		pipeline: d.pipeline, slot: cfg.Outbox.Slot, every: d.options.CheckpointEvery, parkAfter: d.options.ParkAfter,
-		state: trouble{log: d.log, what: "save the checkpoint"},
+		outbox: ledger.Outbox{Publication: cfg.Outbox.Publication, Schema: cfg.Outbox.Table.Schema, Table: cfg.Outbox.Table.Name},
+		state:  trouble{log: d.log, what: "save the checkpoint"},
 	}
 	options := SourceOptions(cfg, d.log)
 	options.Resume, options.Lost = d.checkpointer.resume, d.checkpointer.lost

@@ -33,7 +33,7 @@ func incidentKind(err error) string {
 	case errors.Is(err, cdc.ErrSlotLost):
 		return slotLost
 	case errors.Is(err, cdc.ErrPublicationLost):
-		return "publication_lost"
+		return publicationLost
 	case errors.Is(err, cdc.ErrOtherSystem):
 		return "other_system"
 	default:

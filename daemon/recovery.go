@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 
@@ -10,9 +11,14 @@ import (
 	"github.com/walpost/walpost/internal/ledger"
 )
 
-// slotLost is the kind of the incident that stands for a recovery: as long as one of the slot is open, what its
-// snapshot doesn't see has to be read from the table.
-const slotLost = "slot_lost"
+// losses are the kinds of the incidents that stand for a recovery: as long as one of the slot is open, what the
+// checkpoint's snapshot doesn't see has to be read from the table.
+var losses = []string{slotLost, publicationLost, ledger.Adopted}
+
+const (
+	slotLost        = "slot_lost"
+	publicationLost = "publication_lost"
+)
 
 // recovery is what a checkpoint at or above a position ends; 0 is none.
 type recovery struct{ until atomic.Uint64 }
@@ -20,22 +26,26 @@ type recovery struct{ until atomic.Uint64 }
 // recovering reports whether the ledger has a loss whose recovery no checkpoint has passed, and resolves those that one
 // has passed: the daemon was killed in between.
 func (c *checkpointer) recovering(ctx context.Context, checkpoint uint64) (bool, error) {
-	if err := c.ledger.SettleIncidents(ctx, c.slot, slotLost, checkpoint); err != nil {
+	if err := c.ledger.SettleIncidents(ctx, c.slot, losses, checkpoint); err != nil {
 		return false, err
 	}
-	incident, err := c.ledger.OpenIncident(ctx, c.slot, slotLost, checkpoint)
+	incident, err := c.ledger.OpenIncident(ctx, c.slot, losses, checkpoint)
 	return incident != nil, err
 }
 
 // lost records a loss before anything is done about it. One that is recorded and whose end isn't known covers it.
 func (c *checkpointer) lost(ctx context.Context, loss cdc.Loss) error {
 	c.recovery.until.Store(0)
-	open, err := c.ledger.OpenIncident(ctx, c.slot, slotLost, 0)
+	open, err := c.ledger.OpenIncident(ctx, c.slot, losses, 0)
 	if err != nil || open != nil {
 		return err
 	}
+	kind := slotLost
+	if errors.Is(loss.Err, cdc.ErrPublicationLost) {
+		kind = publicationLost
+	}
 	_, err = c.ledger.RecordIncident(ctx, ledger.Incident{
-		Slot: c.slot, Kind: slotLost, LSNFrom: uint64(loss.From), Detail: loss.Reason,
+		Slot: c.slot, Kind: kind, LSNFrom: uint64(loss.From), Detail: loss.Reason,
 	})
 	return err
 }
@@ -45,7 +55,7 @@ func (c *checkpointer) recovered(ctx context.Context, r *cdc.Recovery) error {
 	if r == nil || r.Backlog {
 		return nil
 	}
-	err := c.ledger.BoundIncidents(ctx, c.slot, slotLost, uint64(r.Position), fmt.Sprintf("%d rows were read from the table", r.Rows))
+	err := c.ledger.BoundIncidents(ctx, c.slot, losses, uint64(r.Position), fmt.Sprintf("%d rows were read from the table", r.Rows))
 	if err == nil {
 		failpoint.Hit(failpoint.GapBounded)
 		c.recovery.until.Store(uint64(r.Position))
@@ -60,7 +70,7 @@ func (c *checkpointer) settle(ctx context.Context, checkpoint cdc.LSN) error {
 		return nil
 	}
 	failpoint.Hit(failpoint.GapPassed)
-	if err := c.ledger.SettleIncidents(ctx, c.slot, slotLost, until); err != nil {
+	if err := c.ledger.SettleIncidents(ctx, c.slot, losses, until); err != nil {
 		return err
 	}
 	if c.recovery.until.CompareAndSwap(until, 0) {
@@ -71,16 +81,14 @@ func (c *checkpointer) settle(ctx context.Context, checkpoint cdc.LSN) error {
 
 // record keeps what ended the stream for good, unless it is recorded.
 func (c *checkpointer) record(ctx context.Context, kind string, cause error) error {
-	if kind == slotLost {
-		open, err := c.ledger.OpenIncident(ctx, c.slot, kind, 0)
-		if err != nil || open != nil {
-			return err
-		}
+	open, err := c.ledger.OpenIncident(ctx, c.slot, []string{kind}, 0)
+	if err != nil || open != nil {
+		return err
 	}
 	incident := ledger.Incident{Slot: c.slot, Kind: kind, Detail: cause.Error()}
 	if saved := c.resumed.Load(); saved != nil {
 		incident.LSNFrom = saved.LSN
 	}
-	_, err := c.ledger.RecordIncident(ctx, incident)
+	_, err = c.ledger.RecordIncident(ctx, incident)
 	return err
 }

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -75,13 +76,21 @@ func (w *watermarks) clear() {
 	w.ring, w.used = nil, ledger.Watermark{}
 }
 
-// sample takes a watermark now.
-func (c *checkpointer) sample(ctx context.Context) error {
-	mark, err := c.ledger.Watermark(ctx)
-	if err == nil {
-		c.watermarks.add(mark)
+// errChanged is retryable: the next connection looks at the publication anew.
+var errChanged = errors.New("the publication was changed as the slot was taken")
+
+// sample takes a watermark, before there is a slot or when it is ours. What it sees was streamed by a publication of the
+// coverage, or was there before the stream.
+func (c *checkpointer) sample(ctx context.Context, coverage string) error {
+	mark, err := c.ledger.Watermark(ctx, c.outbox)
+	if err != nil {
+		return err
 	}
-	return err
+	if coverage != "" && mark.Coverage != coverage {
+		return errChanged
+	}
+	c.watermarks.add(mark)
+	return nil
 }
 
 // watch samples while rows arrive, and once after the last one.
@@ -101,13 +110,15 @@ func (c *checkpointer) watch(ctx context.Context) error {
 		if rows == sampled || owner == nil {
 			continue
 		}
-		mark, err := c.ledger.Watermark(ctx)
+		mark, err := c.ledger.Watermark(ctx, c.outbox)
 		if ctx.Err() != nil {
 			return nil
 		}
 		trouble.note(err)
 		if err == nil && c.owner.Load() == owner {
-			c.watermarks.add(mark)
+			if mark.Coverage == owner.identity.Coverage { // else the stream may not have had all that it sees
+				c.watermarks.add(mark)
+			}
 			sampled = rows
 		}
 	}

@@ -35,6 +35,6 @@
 // The seed is printed. It makes the decks and each worker's rows the same again; the machine's timing it can't. A
 // violation names the delivery, its requests, and the faults of that time. FAULTS_WORKERS is the load (4).
 //
-// What walpost doesn't recover from by itself (a publication that is dropped or altered) is in loss_test.go, beside the
-// lost slots, from which it does: it must stop, say so, and leave an incident.
+// Lost slots are in loss_test.go, beside publications that are dropped or altered: then walpost must stop, say so, leave an
+// incident, and recover when the publication is put back.
 package faults

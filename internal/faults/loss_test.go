@@ -18,31 +18,36 @@ import (
 // endSlotReader ends the walsender and waits for it, so that the slot may be changed. Its walpost is frozen meanwhile.
 const endSlotReader = "select pg_terminate_backend(active_pid, 10000) from pg_replication_slots where slot_name = '{slot}' and active_pid is not null"
 
-// loss breaks the stream for good. walpost must stop with a SetupError and an incident, whether it runs when that happens
-// or is started afterwards, and deliver nothing wrongly.
+// loss breaks the stream until somebody undoes it. walpost must stop with a SetupError and an incident, whether it runs when
+// that happens or is started afterwards, and deliver nothing wrongly. Afterwards it must deliver what the stream has missed.
 type loss struct {
 	name     string
 	incident string
 	says     string // in the log
 	sql      []string
+	undo     string
 }
 
 var losses = []loss{
 	{
 		"publication dropped", "publication_lost", "publication",
 		[]string{"drop publication faults", endSlotReader},
+		"create publication faults for table outbox with (publish = 'insert')",
 	},
 	{
 		"table taken from the publication", "publication_lost", "does not have the table",
 		[]string{"create table other ()", "alter publication faults set table other", endSlotReader},
+		"alter publication faults set table outbox",
 	},
 	{
 		"inserts taken from the publication", "publication_lost", "does not publish inserts",
 		[]string{"alter publication faults set (publish = 'update')", endSlotReader},
+		"alter publication faults set (publish = 'insert')",
 	},
 	{
 		"rows hidden by the publication", "publication_lost", "hides rows",
 		[]string{"alter publication faults set table outbox where (aggregate_type = 'nobody')", endSlotReader},
+		"alter publication faults set table outbox",
 	},
 }
 
@@ -80,6 +85,16 @@ func TestLosses(t *testing.T) {
 				}
 				l.wantIncident(t, loss.incident)
 				l.wantOnly(t, "before", "between")
+				l.insert(t, "meanwhile") // in no stream
+				if err := l.exec(t.Context(), loss.undo); err != nil {
+					t.Fatal(err)
+				}
+				l.resume(t, false)
+				l.insertAndAwait(t, "after")
+				l.awaitArrival(t, "between")
+				l.awaitArrival(t, "meanwhile")
+				l.await(t, "select count(*) = 1 and bool_and(resolved_at is not null and lsn_to > lsn_from) from walpost.incident")
+				l.wantOnly(t, "before", "between", "meanwhile", "after")
 			})
 		}
 	}

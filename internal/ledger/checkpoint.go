@@ -28,6 +28,7 @@ type Checkpoint struct {
 	Epoch       int64  // of the slot's owner
 	Snapshot    string // pg_snapshot in text form, sampled at or below LSN; "" none
 	SnapshotLSN uint64
+	Coverage    string // of the publication, by Snapshot's time; see Watermark
 	Counters    Counters
 	Drained     bool      // its owner ended in order: nothing above LSN is recorded
 	UpdatedAt   time.Time // set by the database
@@ -51,7 +52,7 @@ func (l *Ledger) Checkpoint(ctx context.Context, slot string) (*Checkpoint, erro
 	var c Checkpoint
 	var position, snapshot lsn
 	err := l.pool.QueryRow(ctx, checkpointSQL, slot).Scan(&c.Slot, &position, &c.SystemID, &c.Timeline, &c.Epoch,
-		&c.Snapshot, &snapshot, &c.Counters, &c.Drained, &c.UpdatedAt)
+		&c.Snapshot, &snapshot, &c.Coverage, &c.Counters, &c.Drained, &c.UpdatedAt)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, nil
 	}
@@ -77,7 +78,7 @@ func (l *Ledger) Acquire(ctx context.Context, slot, systemID string, timeline in
 // system and timeline are Acquire's. ErrFenced: c.Epoch is not the newest.
 func (l *Ledger) SaveCheckpoint(ctx context.Context, c Checkpoint) error {
 	tag, err := l.pool.Exec(ctx, checkpointSaveSQL, c.Slot, c.Epoch, lsn(c.LSN).String(),
-		c.Snapshot, lsn(c.SnapshotLSN).String(), c.Counters, c.Drained)
+		c.Snapshot, lsn(c.SnapshotLSN).String(), c.Counters, c.Drained, c.Coverage)
 	if err != nil {
 		l.renew(err)
 		return fmt.Errorf("save checkpoint of slot %q: %w", c.Slot, err)

@@ -25,6 +25,9 @@ var (
 	incidentsSQL string
 )
 
+// Adopted is the kind of the incident that stands for a change of the database: until the table is read, it is open.
+const Adopted = "adopted"
+
 // Incident is something that happened to the stream itself: a slot lost, a gap, a recovery.
 type Incident struct {
 	ID         int64     `json:"id"`
@@ -73,12 +76,12 @@ func (l *Ledger) Incidents(ctx context.Context, open bool, limit int) ([]Inciden
 	return incidents, nil
 }
 
-// OpenIncident gives the newest unresolved incident of a kind at a slot that isn't known to end at or below an LSN, or nil.
+// OpenIncident gives the newest unresolved incident of these kinds at a slot that isn't known to end at or below an LSN, or nil.
 // LSN 0: one whose end isn't known.
-func (l *Ledger) OpenIncident(ctx context.Context, slot, kind string, beyond uint64) (*Incident, error) {
-	i := Incident{Slot: slot, Kind: kind}
+func (l *Ledger) OpenIncident(ctx context.Context, slot string, kinds []string, beyond uint64) (*Incident, error) {
+	i := Incident{Slot: slot}
 	var from, to lsn
-	err := l.pool.QueryRow(ctx, incidentOpenSQL, slot, kind, lsn(beyond).String()).Scan(&i.ID, &i.At, &from, &to, &i.Detail)
+	err := l.pool.QueryRow(ctx, incidentOpenSQL, slot, kinds, lsn(beyond).String()).Scan(&i.ID, &i.Kind, &i.At, &from, &to, &i.Detail)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, nil
 	}
@@ -89,17 +92,17 @@ func (l *Ledger) OpenIncident(ctx context.Context, slot, kind string, beyond uin
 	return &i, nil
 }
 
-// BoundIncidents says where all unresolved incidents of a kind at a slot end, and adds to what they tell.
-func (l *Ledger) BoundIncidents(ctx context.Context, slot, kind string, to uint64, detail string) error {
-	if _, err := l.pool.Exec(ctx, incidentBoundSQL, slot, kind, lsn(to).String(), clean(detail, maxDiagnostic)); err != nil {
+// BoundIncidents says where all unresolved incidents of these kinds at a slot end, and adds to what they tell.
+func (l *Ledger) BoundIncidents(ctx context.Context, slot string, kinds []string, to uint64, detail string) error {
+	if _, err := l.pool.Exec(ctx, incidentBoundSQL, slot, kinds, lsn(to).String(), clean(detail, maxDiagnostic)); err != nil {
 		return fmt.Errorf("bound incidents of slot %q: %w", slot, err)
 	}
 	return nil
 }
 
-// SettleIncidents resolves the incidents of a kind at a slot that end at or below an LSN.
-func (l *Ledger) SettleIncidents(ctx context.Context, slot, kind string, upTo uint64) error {
-	if _, err := l.pool.Exec(ctx, incidentSettleSQL, slot, kind, lsn(upTo).String()); err != nil {
+// SettleIncidents resolves the incidents of these kinds at a slot that end at or below an LSN.
+func (l *Ledger) SettleIncidents(ctx context.Context, slot string, kinds []string, upTo uint64) error {
+	if _, err := l.pool.Exec(ctx, incidentSettleSQL, slot, kinds, lsn(upTo).String()); err != nil {
 		return fmt.Errorf("settle incidents of slot %q: %w", slot, err)
 	}
 	return nil

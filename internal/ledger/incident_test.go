@@ -9,7 +9,7 @@ func TestIncidentsOfASlotEndWithACheckpoint(t *testing.T) {
 	ctx := t.Context()
 	open := func(beyond uint64) int64 {
 		t.Helper()
-		i, err := f.OpenIncident(ctx, "walpost", "slot_lost", beyond)
+		i, err := f.OpenIncident(ctx, "walpost", []string{"slot_lost", "publication_lost"}, beyond)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -28,13 +28,13 @@ func TestIncidentsOfASlotEndWithACheckpoint(t *testing.T) {
 	}
 	bound := func(to uint64) {
 		t.Helper()
-		if err := f.BoundIncidents(ctx, "walpost", "slot_lost", to, "7 rows"); err != nil {
+		if err := f.BoundIncidents(ctx, "walpost", []string{"slot_lost"}, to, "7 rows"); err != nil {
 			t.Fatal(err)
 		}
 	}
 	settle := func(upTo uint64) {
 		t.Helper()
-		if err := f.SettleIncidents(ctx, "walpost", "slot_lost", upTo); err != nil {
+		if err := f.SettleIncidents(ctx, "walpost", []string{"slot_lost"}, upTo); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -77,7 +77,7 @@ func TestWatermarkIsAboveWhatItSees(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, Options{})
 	ctx := t.Context()
-	before, err := f.Watermark(ctx)
+	before, err := f.Watermark(ctx, Outbox{})
 	if err != nil || before.LSN == 0 || before.Snapshot == "" {
 		t.Fatalf("got %+v, %v", before, err)
 	}
@@ -86,7 +86,7 @@ func TestWatermarkIsAboveWhatItSees(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	after, err := f.Watermark(ctx)
+	after, err := f.Watermark(ctx, Outbox{})
 	if err != nil || after.LSN <= before.LSN {
 		t.Fatalf("got %+v after %+v, %v", after, before, err)
 	}

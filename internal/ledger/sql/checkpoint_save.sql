@@ -4,7 +4,9 @@ update walpost.checkpoint
 set lsn = greatest(lsn, $3::text::pg_lsn),
     snapshot = coalesce(nullif($4::text, '')::pg_snapshot, snapshot),
     snapshot_lsn = case when $4::text = '' then snapshot_lsn else $5::text::pg_lsn end,
+    coverage = case when $4::text = '' then coverage else $8::text end,
     counters = $6,
     drained = $7,
-    updated_at = pg_catalog.now()
+    updated_at = pg_catalog.now(),
+    written_by = pg_catalog.pg_current_xact_id()
 where slot = $1 and epoch = $2
