@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/walpost/walpost/internal/failpoint"
+	"github.com/walpost/walpost/outbox"
 )
 
 var (
@@ -41,6 +42,7 @@ type batch struct {
 	disabled    webhookRows
 	captured    captureRows
 	quarantined quarantineRows
+	order       orderRows
 }
 
 // newBatch reads the entries. Due times count from the submission, so that an outage of the database moves no schedule.
@@ -54,7 +56,7 @@ func newBatch(entries []waiting, record Record, now time.Time) *batch {
 				b.events.add(e.Event)
 			}
 			for _, d := range e.Deliveries {
-				b.owed.add(e.Event.ID, &d, age)
+				b.addOwed(e.Event, &d, age)
 			}
 		case Attempted:
 			b.addAttempt(&e, age)
@@ -66,14 +68,24 @@ func newBatch(entries []waiting, record Record, now time.Time) *batch {
 	return b
 }
 
+func (b *batch) addOwed(event *outbox.Row, d *Delivery, age time.Duration) {
+	b.owed.add(event, d, age)
+	b.order.touch(d.Webhook, d.Order)
+}
+
 func (b *batch) addAttempt(e *Attempted, age time.Duration) {
 	if e.Disable != nil {
 		b.disabled.add(e.Webhook, *e.Disable)
+		b.order.lock(e.Webhook)
 	}
+	b.order.touch(e.Webhook, e.Order)
 	b.captured.add(e)
 	switch {
 	case e.Fence != 0:
 		b.later.add(e, age)
+		if !e.State.Final() {
+			b.order.stop(e.Webhook, e.Order)
+		}
 	case e.State != Delivered:
 		b.events.add(e.Event)
 		b.first.add(e, age)
@@ -88,6 +100,7 @@ func (l *Ledger) commit(ctx context.Context, entries []waiting, again bool) (los
 	b := newBatch(entries, l.options.Record, time.Now())
 	replica := clean(l.options.Replica, maxExcerpt)
 	var out pgx.Batch
+	b.order.begin(&out)
 	// Events before what refers to them; what is recorded now before outcomes, which may be those of an Owed of the
 	// same batch.
 	if len(b.events.id) > 0 {
@@ -97,7 +110,7 @@ func (l *Ledger) commit(ctx context.Context, entries []waiting, again bool) (los
 		out.Queue(owedInsertSQL, b.owed.args()...)
 	}
 	if len(b.first.id) > 0 {
-		out.Queue(firstOutcomeSQL, append(b.first.args(), replica)...)
+		out.Queue(firstOutcomeSQL, append(append(b.first.args(), replica), b.first.order.args()...)...)
 	}
 	if len(b.later.id) > 0 {
 		out.Queue(outcomeSQL, append(b.later.args(), replica)...).Query(func(rows pgx.Rows) (err error) {
@@ -118,6 +131,7 @@ func (l *Ledger) commit(ctx context.Context, entries []waiting, again bool) (los
 	if len(b.quarantined.event) > 0 {
 		out.Queue(quarantineInsertSQL, b.quarantined.args()...)
 	}
+	b.order.end(&out)
 	if out.Len() == 0 {
 		return nil, nil
 	}

@@ -175,16 +175,21 @@ func TestMigrateFromFirstVersion(t *testing.T) {
 	if err := f.migrate(t.Context(), migrations[:1]); err != nil {
 		t.Fatal(err)
 	}
-	f.run()
 	e := event(1, 50)
-	f.mustRecord(owed(e, delivery(e, "crm", Parked), delivery(e, "hub", Pending)),
-		quarantined(Quarantined{Event: event(2, 50), Diagnostic: "bad"}))
+	f.db.Exec(t, `insert into walpost.event (id, aggregate_type, aggregate_id, type, payload, lsn, recorded_at)
+		values ($1, 'contact', '1', 'tagged', '{}', '0/1', now())`, e.ID)
+	f.db.Exec(t, `insert into walpost.delivery (id, event_id, topic, webhook, state, due_at, created_at, updated_at)
+		values ($1, $3, 'contact.tagged', 'crm', 'parked', now(), now(), now()),
+			($2, $3, 'contact.tagged', 'hub', 'pending', now(), now(), now())`,
+		deliveryID(e, "crm"), deliveryID(e, "hub"), e.ID)
+	f.db.Exec(t, `insert into walpost.quarantine (event_id, rule, webhook, topic, diagnostic, at) values ($1, '', '', '', 'bad', now())`, e.ID)
 	if err := f.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if f.view(deliveryID(e, "crm")).State != Parked || f.view(deliveryID(e, "hub")).State != Pending || f.count("quarantine") != 1 {
 		t.Error("the upgrade changed what was there")
 	}
+	f.run()
 	f.mustRecord(attempted(captures(e, "open", "42", "1")))
 	f.expectCaptured("open", "42", "1")
 	fresh := newFixture(t, Options{})

@@ -25,8 +25,12 @@ const claimMaxBytes = 16 << 20
 // Capacity says how many deliveries a webhook can take, and for how long.
 type Capacity struct {
 	Webhook string
-	Limit   int
+	Limit   int           // of those that can be attempted at once
 	Lease   time.Duration // the delivery may be claimed again after it, unless its outcome is recorded
+	// Run is how many deliveries of one key may come at a time: the first, and those that wait for it. Default: 1.
+	Run int
+	// Most bounds the deliveries, those that wait for others included. Default: Limit.
+	Most int
 }
 
 // Claimed is a delivery that is ours to attempt until its lease ends.
@@ -36,12 +40,18 @@ type Claimed struct {
 	State          State // Pending or Retrying
 	Attempt        int   // number of the next attempt, from 1
 	Fence          int64 // to be given back with the outcome; never 0
+	Order          Order // to be given back, too
+	More           bool  // the ledger owes others of the key, beyond those of this claim
 	Event          *outbox.Row
 }
 
 // Claim takes due deliveries, the longest due first for each webhook, skipping disabled webhooks and what others are
-// claiming or attempt under a lease. One whose lease has ended may be left for up to 10 s (floors). The result is in commit order, and may be shorter than the capacities allow although more is due:
-// payloads are bounded to 16 MiB, but for one. Several daemons may claim at once; each delivery goes to one of them.
+// claiming or attempt under a lease. One whose lease has ended may be left for up to 10 s (floors). The result is in commit
+// order, and may be shorter than the capacities allow although more is due: payloads are bounded to 16 MiB, but for one.
+// Several daemons may claim at once; each delivery goes to one of them.
+//
+// Of an ordered key only the earliest that is owed counts as due. Those that wait for it may come behind it: they are to be
+// attempted in the order of the result, each once the one before is final; else they are to be dropped, without a word.
 func (l *Ledger) Claim(ctx context.Context, capacities []Capacity) ([]Claimed, error) {
 	if len(capacities) == 0 {
 		return nil, nil
@@ -49,11 +59,13 @@ func (l *Ledger) Claim(ctx context.Context, capacities []Capacity) ([]Claimed, e
 	webhooks := make([]string, len(capacities))
 	limits := make([]int32, len(capacities))
 	leases := make([]time.Duration, len(capacities))
+	runs, most := make([]int32, len(capacities)), make([]int32, len(capacities))
 	for i, c := range capacities {
 		webhooks[i], limits[i], leases[i] = c.Webhook, int4(max(0, c.Limit)), c.Lease
+		runs[i], most[i] = int4(min(max(1, c.Run), MaxRun)), int4(max(c.Limit, c.Most))
 	}
 	from := l.floors.from(capacities, time.Now())
-	rows, _ := l.pool.Query(ctx, claimSQL, webhooks, limits, leases, int64(claimMaxBytes), from)
+	rows, _ := l.pool.Query(ctx, claimSQL, webhooks, limits, leases, int64(claimMaxBytes), from, runs, most)
 	claimed, err := pgx.CollectRows(rows, l.scanClaimed)
 	if err != nil {
 		l.renew(err)
@@ -67,7 +79,8 @@ func (l *Ledger) scanClaimed(row pgx.CollectableRow) (Claimed, error) {
 	var id pgtype.UUID
 	var due, now time.Time
 	var event eventScan
-	err := row.Scan(append([]any{&id, &c.Topic, &c.Webhook, &c.State, &c.Attempt, &c.Fence, &due, &now}, event.targets()...)...)
+	err := row.Scan(append([]any{&id, &c.Topic, &c.Webhook, &c.State, &c.Attempt, &c.Fence, &due, &now,
+		&c.Order.Key, &c.Order.N, &c.More}, event.targets()...)...)
 	if err == nil {
 		l.floors.raise(c.Webhook, due, now)
 	}

@@ -129,7 +129,10 @@ func TestClaimSkipsDisabledWebhook(t *testing.T) {
 	if err := f.Disable(t.Context(), "crm", Reason{By: "operator", Why: "maintenance"}); err != nil {
 		t.Fatal(err)
 	}
-	capacities := []Capacity{{"crm", 10, time.Minute}, {"hub", 10, time.Minute}, {"none", 10, time.Minute}}
+	capacities := []Capacity{
+		{Webhook: "crm", Limit: 10, Lease: time.Minute}, {Webhook: "hub", Limit: 10, Lease: time.Minute},
+		{Webhook: "none", Limit: 10, Lease: time.Minute},
+	}
 	claimed, err := f.Claim(t.Context(), capacities)
 	if err != nil {
 		t.Fatal(err)
@@ -146,7 +149,7 @@ func TestIdleClaimWritesNothing(t *testing.T) {
 	f.fill(100)
 	args := []any{
 		[]string{"none", "crm"}, []int32{10, 10}, []time.Duration{time.Minute, time.Minute}, int64(1000),
-		[]time.Time{{}, {}},
+		[]time.Time{{}, {}}, []int32{1, 1}, []int32{10, 10},
 	}
 	claimAgain := func() (rows int64, wrote bool) {
 		err := pgx.BeginFunc(t.Context(), f.pool, func(tx pgx.Tx) error {
@@ -203,7 +206,7 @@ func TestClaimUsesDueIndex(t *testing.T) {
 			t.Fatal(err)
 		}
 		plan := explain(t, conn, claimSQL, []string{"crm", "hub"}, []int32{32, 32},
-			[]time.Duration{time.Minute, time.Minute}, int64(claimMaxBytes), []time.Time{{}, time.Now().Add(-time.Hour)})
+			[]time.Duration{time.Minute, time.Minute}, int64(claimMaxBytes), []time.Time{{}, time.Now().Add(-time.Hour)}, []int32{1, 64}, []int32{32, 500})
 		for _, index := range []string{"delivery_due", "delivery_pkey", "event_pkey"} {
 			if !strings.Contains(plan, " "+index) {
 				t.Errorf("%s: index %s is not used:\n%s", mode, index, plan)

@@ -59,6 +59,9 @@ type DeliveryView struct {
 	CreatedAt   time.Time `json:"created_at"` // when it was recorded
 	UpdatedAt   time.Time `json:"updated_at"`
 	FinishedAt  time.Time `json:"finished_at,omitzero"`
+	OrderKey    string    `json:"order_key,omitempty"`
+	// HeldBehind is the id of the delivery of the same key for which this one waits.
+	HeldBehind string `json:"held_behind,omitempty"`
 }
 
 // AttemptView is one row of the attempt log.
@@ -133,14 +136,18 @@ func scanDelivery(row pgx.CollectableRow) (DeliveryView, error) {
 	var id pgtype.UUID
 	var due, finished *time.Time
 	var status *int
-	var class, verdict *string
+	var class, verdict, key *string
+	var behind pgtype.UUID
 	err := row.Scan(&id, &v.EventID, &v.Topic, &v.Webhook, &v.State, &v.Attempts, &due, &status, &class, &verdict,
-		&v.CreatedAt, &v.UpdatedAt, &finished)
+		&v.CreatedAt, &v.UpdatedAt, &finished, &key, &behind)
 	v.ID, v.DueAt, v.FinishedAt = id.String(), timeOf(due), timeOf(finished)
 	v.CreatedAt, v.UpdatedAt = v.CreatedAt.UTC(), v.UpdatedAt.UTC()
-	v.LastClass, v.LastVerdict = textOf(class), textOf(verdict)
+	v.LastClass, v.LastVerdict, v.OrderKey = textOf(class), textOf(verdict), textOf(key)
 	if status != nil {
 		v.LastStatus = *status
+	}
+	if behind.Valid {
+		v.HeldBehind = behind.String()
 	}
 	return v, err
 }
@@ -200,13 +207,29 @@ func (l *Ledger) Replay(ctx context.Context, f Filter) (n int64, err error) {
 	lastAt := pgtype.Timestamptz{InfinityModifier: pgtype.NegativeInfinity, Valid: true}
 	lastID := pgtype.UUID{Valid: true}
 	for {
-		rows, _ := l.pool.Query(ctx, replaySQL, planned, ids, filterText(f.EventID), filterText(f.Webhook),
-			filterText(f.Topic), states, nullTime(f.Since), lastAt, lastID, chunk)
-		tag, err := pgx.ForEachRow(rows, []any{&lastAt, &lastID}, func() error { return nil })
+		var moved int64
+		err := pgx.BeginFunc(ctx, l.pool, func(tx pgx.Tx) error {
+			if _, err := tx.Exec(ctx, orderLockSQL, webhookNames(f.Webhook)); err != nil {
+				return err
+			}
+			var touched orderRows
+			var webhook, key string
+			rows, _ := tx.Query(ctx, replaySQL, planned, ids, filterText(f.EventID), filterText(f.Webhook),
+				filterText(f.Topic), states, nullTime(f.Since), lastAt, lastID, chunk)
+			tag, err := pgx.ForEachRow(rows, []any{&lastAt, &lastID, &webhook, &key}, func() error {
+				touched.touch(webhook, Order{Key: key})
+				return nil
+			})
+			if moved = tag.RowsAffected(); err != nil || len(touched.key) == 0 {
+				return err
+			}
+			_, err = tx.Exec(ctx, orderSettleSQL, touched.webhook, touched.key)
+			return err
+		})
 		if err != nil {
 			return n, fmt.Errorf("replay: %w", err)
 		}
-		if n += tag.RowsAffected(); tag.RowsAffected() < chunk {
+		if n += moved; moved < chunk {
 			break
 		}
 	}
@@ -217,6 +240,14 @@ func (l *Ledger) Replay(ctx context.Context, f Filter) (n int64, err error) {
 		return n, fmt.Errorf("replay: %w", err)
 	}
 	return n, nil
+}
+
+// webhookNames is what order_lock.sql locks: all for "".
+func webhookNames(webhook string) []string {
+	if webhook == "" {
+		return nil
+	}
+	return []string{webhook}
 }
 
 // replayable is the states that Replay moves.

@@ -29,6 +29,7 @@ type Delivery struct {
 	DueIn          time.Duration // due at walpost.now() + DueIn
 	Attempts       int           // made so far
 	Fence          int64         // under which an attempt that is running now will report
+	Order          Order
 }
 
 // Owed records deliveries of one event. What is recorded already stays as it is, so a repeat after a crash is harmless.
@@ -53,6 +54,7 @@ type Attempted struct {
 	Topic, Webhook string
 	Attempt        int   // number of the attempt, from 1
 	Fence          int64 // as claimed, or as given with Owed; 0: never recorded
+	Order          Order
 	State          State // resulting; see State.Next
 	DueIn          time.Duration
 	Verdict, Class string

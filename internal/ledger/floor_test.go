@@ -61,7 +61,8 @@ func TestClaimUpdatesInPlace(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer tx.Rollback(t.Context()) //nolint:errcheck // the test is over
-	rows, _ := tx.Query(t.Context(), claimSQL, []string{"hub"}, []int32{1}, []time.Duration{time.Minute}, int64(claimMaxBytes), []time.Time{{}})
+	rows, _ := tx.Query(t.Context(), claimSQL, []string{"hub"}, []int32{1}, []time.Duration{time.Minute}, int64(claimMaxBytes), []time.Time{{}},
+		[]int32{1}, []int32{1})
 	rows.Close()
 	var inPlace bool
 	if err := tx.QueryRow(t.Context(), hot).Scan(&inPlace); err != nil {

@@ -51,21 +51,23 @@ type deliveryRows struct {
 	attempts              []int32
 	dueIn                 []time.Duration
 	fence                 []int64
+	order                 orderColumns
 }
 
-func (r *deliveryRows) add(event string, d *Delivery, age time.Duration) {
+func (r *deliveryRows) add(event *outbox.Row, d *Delivery, age time.Duration) {
 	r.id = append(r.id, mustID(d.ID))
-	r.event = append(r.event, event)
+	r.event = append(r.event, event.ID)
 	r.topic = append(r.topic, d.Topic)
 	r.webhook = append(r.webhook, d.Webhook)
 	r.state = append(r.state, string(d.State))
 	r.attempts = append(r.attempts, int4(d.Attempts))
 	r.dueIn = append(r.dueIn, d.DueIn-age)
 	r.fence = append(r.fence, d.Fence)
+	r.order.add(event, d.Order)
 }
 
 func (r *deliveryRows) args() []any {
-	return []any{r.id, r.event, r.topic, r.webhook, r.state, r.attempts, r.dueIn, r.fence}
+	return append([]any{r.id, r.event, r.topic, r.webhook, r.state, r.attempts, r.dueIn, r.fence}, r.order.args()...)
 }
 
 // attemptRows are the rows of three statements, which all take the same columns.
@@ -80,6 +82,7 @@ type attemptRows struct {
 	status                []pgtype.Int4
 	duration              []float64 // milliseconds
 	excerpt               []pgtype.Text
+	order                 orderColumns // only for the first
 }
 
 // maxExcerpt is the length of the longest excerpt that is kept, in bytes.
@@ -101,6 +104,7 @@ func (r *attemptRows) add(e *Attempted, age time.Duration) {
 	r.status = append(r.status, pgtype.Int4{Int32: int4(e.Status), Valid: e.Status != 0})
 	r.duration = append(r.duration, float64(e.Duration)/float64(time.Millisecond))
 	r.excerpt = append(r.excerpt, pgtype.Text{String: excerpt, Valid: excerpt != ""})
+	r.order.add(e.Event, e.Order)
 }
 
 func (r *attemptRows) args() []any {

@@ -17,8 +17,14 @@ var (
 	webhookEnableSQL string
 	//go:embed sql/park_waiting.sql
 	parkWaitingSQL string
+	//go:embed sql/park_held.sql
+	parkHeldSQL string
+	//go:embed sql/webhook_enabling.sql
+	webhookEnablingSQL string
 	//go:embed sql/release.sql
 	releaseSQL string
+	//go:embed sql/release_order.sql
+	releaseOrderSQL string
 )
 
 // WebhookState is what the ledger knows of a webhook. The zero value, of a webhook that was never disabled, is enabled.
@@ -80,13 +86,20 @@ const chunk = 2000
 
 // Enable lets a webhook's deliveries be attempted again. With replay its parked deliveries become due, oldest first and with
 // a new schedule, and released is their number; else they stay parked. An enabled webhook may have parked deliveries
-// too, from an Enable that was cut off or did not ask for replay.
+// too, from an Enable that did not ask for replay. Where they have an order, the webhook is enabled only once all of them
+// are owed again, so that nothing newer overtakes them; an Enable that is cut off before leaves it disabled.
 func (l *Ledger) Enable(ctx context.Context, name string, replay bool) (released int64, err error) {
-	if _, err := l.pool.Exec(ctx, webhookEnableSQL, name); err != nil {
-		return 0, fmt.Errorf("enable webhook %q: %w", name, err)
+	if replay {
+		released, err = l.enableInOrder(ctx, name)
+	} else {
+		_, err = l.pool.Exec(ctx, webhookEnableSQL, name)
+	}
+	if err != nil {
+		return released, fmt.Errorf("enable webhook %q: %w", name, err)
 	}
 	if replay {
-		if released, err = l.release(ctx, name); err != nil {
+		n, err := l.release(ctx, name)
+		if released += n; err != nil {
 			return released, fmt.Errorf("release deliveries of webhook %q: %w", name, err)
 		}
 	}
@@ -94,6 +107,46 @@ func (l *Ledger) Enable(ctx context.Context, name string, replay bool) (released
 		return released, fmt.Errorf("enable webhook %q: %w", name, err)
 	}
 	return released, nil
+}
+
+// enableInOrder releases what has an order, and enables the webhook in the transaction that leaves nothing parked.
+func (l *Ledger) enableInOrder(ctx context.Context, name string) (released int64, err error) {
+	if _, err := l.pool.Exec(ctx, webhookEnablingSQL, name); err != nil {
+		return 0, err
+	}
+	for {
+		n := 0
+		err := pgx.BeginFunc(ctx, l.pool, func(tx pgx.Tx) error {
+			n, err = releaseOrdered(ctx, tx, name)
+			if err == nil && n < chunk {
+				_, err = tx.Exec(ctx, webhookEnableSQL, name)
+			}
+			return err
+		})
+		if err != nil {
+			return released, err
+		}
+		if released += int64(n); n < chunk {
+			return released, nil
+		}
+	}
+}
+
+func releaseOrdered(ctx context.Context, tx pgx.Tx, name string) (n int, err error) {
+	if _, err := tx.Exec(ctx, orderLockSQL, []string{name}); err != nil {
+		return 0, err
+	}
+	rows, _ := tx.Query(ctx, releaseOrderSQL, name, chunk)
+	keys, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil || len(keys) == 0 {
+		return 0, err
+	}
+	var touched orderRows
+	for _, key := range keys {
+		touched.touch(name, Order{Key: key})
+	}
+	_, err = tx.Exec(ctx, orderSettleSQL, touched.webhook, touched.key)
+	return len(keys), err
 }
 
 func (l *Ledger) release(ctx context.Context, name string) (released int64, err error) {
@@ -113,11 +166,17 @@ func (l *Ledger) release(ctx context.Context, name string) (released int64, err 
 // ParkWaiting parks up to limit owed deliveries of a disabled webhook and gives their number. It does nothing for an
 // enabled one.
 func (l *Ledger) ParkWaiting(ctx context.Context, webhook string, limit int) (int, error) {
-	tag, err := l.pool.Exec(ctx, parkWaitingSQL, webhook, limit)
-	if err != nil {
-		return 0, fmt.Errorf("park deliveries of webhook %q: %w", webhook, err)
+	parked := 0
+	for _, sql := range []string{parkHeldSQL, parkWaitingSQL} {
+		tag, err := l.pool.Exec(ctx, sql, webhook, limit-parked)
+		if err != nil {
+			return parked, fmt.Errorf("park deliveries of webhook %q: %w", webhook, err)
+		}
+		if parked += int(tag.RowsAffected()); parked >= limit {
+			break
+		}
 	}
-	return int(tag.RowsAffected()), nil
+	return parked, nil
 }
 
 func (l *Ledger) notify(ctx context.Context) error {

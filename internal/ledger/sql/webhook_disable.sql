@@ -1,8 +1,8 @@
--- Webhooks to be off from now on; the first reason stays. Index: webhook_pkey.
+-- Webhooks to be off from now on; the first reason stays, unless they are being enabled. Index: webhook_pkey.
 insert into walpost.webhook as w (name, disabled_at, disabled_by, disabled_why, updated_at)
 select distinct on (name) name, walpost.now(), by, why, walpost.now()
 from unnest($1::text[], $2::text[], $3::text[]) as new (name, by, why)
 on conflict (name) do update
-set (disabled_at, disabled_by, disabled_why, updated_at)
-    = row (excluded.disabled_at, excluded.disabled_by, excluded.disabled_why, excluded.updated_at)
-where w.disabled_at is null
+set (disabled_at, disabled_by, disabled_why, updated_at, enabling_at)
+    = row (excluded.disabled_at, excluded.disabled_by, excluded.disabled_why, excluded.updated_at, null::timestamptz)
+where w.disabled_at is null or w.enabling_at is not null
