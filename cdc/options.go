@@ -89,6 +89,9 @@ type Identity struct {
 	// Coverage tells the publication's present state from every other: with a snapshot, that it was the same when that
 	// was taken says that the stream has all rows which the snapshot sees.
 	Coverage string
+	// Snapshot is what a Poller begins after where there is no checkpoint, a pg_snapshot in text form: Acquired makes it
+	// durable, or what is committed before the first checkpoint is not seen by who begins again.
+	Snapshot string
 	// Recovery is the latest that this process has read from the table; nil = none.
 	Recovery *Recovery
 }
@@ -132,6 +135,22 @@ func (o Options) withDefaults() Options {
 
 // validate reports every problem at once.
 func (o Options) validate() error {
+	problems := o.problems()
+	if o.Publication == "" || len(o.Publication) > 63 {
+		problems = append(problems, fmt.Errorf("publication name %q: use 1 to 63 bytes", o.Publication))
+	}
+	if len(problems) == 0 {
+		return nil
+	}
+	return &SetupError{
+		Problem: "the options of the replication source are invalid",
+		Fix:     "correct them in the configuration",
+		Err:     errors.Join(problems...),
+	}
+}
+
+// problems are those that a Poller has too.
+func (o Options) problems() []error {
 	var problems []error
 	if o.ConnString == "" {
 		problems = append(problems, errors.New("no connection string"))
@@ -141,9 +160,6 @@ func (o Options) validate() error {
 	}
 	if !slotName.MatchString(o.Slot) {
 		problems = append(problems, fmt.Errorf("slot name %q: use 1 to 63 characters of a-z, 0-9 and _", o.Slot))
-	}
-	if o.Publication == "" || len(o.Publication) > 63 {
-		problems = append(problems, fmt.Errorf("publication name %q: use 1 to 63 bytes", o.Publication))
 	}
 	for name, d := range map[string]time.Duration{
 		"StatusInterval": o.StatusInterval, "LockTimeout": o.LockTimeout, "WALSenderTimeout": o.WALSenderTimeout,
@@ -166,12 +182,5 @@ func (o Options) validate() error {
 			problems = append(problems, fmt.Errorf("%s %d: use at least 1", name, n))
 		}
 	}
-	if len(problems) == 0 {
-		return nil
-	}
-	return &SetupError{
-		Problem: "the options of the replication source are invalid",
-		Fix:     "correct them in the configuration",
-		Err:     errors.Join(problems...),
-	}
+	return problems
 }

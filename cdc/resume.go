@@ -6,11 +6,14 @@ import (
 )
 
 // resume asks for the checkpoint.
-func (s *Source) resume(ctx context.Context) (*Resume, error) {
-	if s.opts.Resume == nil {
+func (s *Source) resume(ctx context.Context) (*Resume, error) { return s.opts.checkpoint(ctx) }
+
+// checkpoint asks for it; nil: there is none.
+func (o *Options) checkpoint(ctx context.Context) (*Resume, error) {
+	if o.Resume == nil {
 		return nil, nil
 	}
-	resume, err := s.opts.Resume(ctx)
+	resume, err := o.Resume(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read the checkpoint: %w", err)
 	}
@@ -20,7 +23,11 @@ func (s *Source) resume(ctx context.Context) (*Resume, error) {
 // checkSystem refuses another database cluster than the checkpoint's, or than the one read before: its
 // positions mean something else.
 func (s *Source) checkSystem(resume *Resume, found Identity) error {
-	expected := s.identity.SystemID
+	return s.opts.checkSystem(resume, s.identity, found)
+}
+
+func (o *Options) checkSystem(resume *Resume, before, found Identity) error {
+	expected := before.SystemID
 	if resume != nil && resume.SystemID != "" {
 		expected = resume.SystemID
 	}
@@ -28,7 +35,7 @@ func (s *Source) checkSystem(resume *Resume, found Identity) error {
 		return nil
 	}
 	return &SetupError{
-		Problem: fmt.Sprintf("the server is database system %s, the checkpoint of slot %q was made on %s", found.SystemID, s.opts.Slot, expected),
+		Problem: fmt.Sprintf("the server is database system %s, the checkpoint of slot %q was made on %s", found.SystemID, o.Slot, expected),
 		Fix:     "connect to the server that the checkpoint belongs to, or use another slot name to begin anew on this one",
 		Err:     ErrOtherSystem,
 	}

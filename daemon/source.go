@@ -28,4 +28,5 @@ type source interface {
 
 var (
 	_ source = (*cdc.Source)(nil)
+	_ source = (*cdc.Poller)(nil)
 )

@@ -1,0 +1,60 @@
+package cdc
+
+import (
+	"context"
+	"strconv"
+	"time"
+)
+
+// readOlder reads what the checkpoint's snapshot doesn't see where the column of transactions is younger than that: the
+// rows that were there when it was added look as if they were all inserted then. It goes by their own xmin, as a recovery
+// does.
+func (s *polling) readOlder(ctx context.Context) error {
+	if s.older == nil {
+		return nil
+	}
+	began := time.Now()
+	l := &look{polling: s, mark: *s.older}
+	if err := l.readBlocks(ctx); err != nil {
+		l.giveUp()
+		return s.classify(err)
+	}
+	l.close(l.mark.seen)
+	s.since, s.repeated, s.older = l.mark.seen, false, nil
+	s.opts.Logger.Info().Int("rows", l.ordinal).Dur("took", time.Since(began)).
+		Msg("table read by blocks, once: the column that is polled is younger than the checkpoint")
+	return nil
+}
+
+// readBlocks reads all leaves, and hands over what the older snapshot doesn't surely see.
+func (l *look) readBlocks(ctx context.Context) error {
+	t, err := checkTable(ctx, l.conn, l.opts.Options)
+	if err != nil {
+		return err
+	}
+	leaves, _, err := ask[[]leaf](ctx, l.polling, "leaves", strconv.FormatUint(uint64(t.OID), 10))
+	if err != nil {
+		return err
+	}
+	for _, leaf := range leaves {
+		reader := newLeafReader(l.conn, leaf, l.relation.Columns, between(l.since, l.mark.seen), l.version)
+		for done := false; !done; {
+			var rows [][][]byte
+			if rows, done, err = reader.read(ctx); err != nil {
+				return err
+			}
+			for _, values := range rows {
+				if err := l.add(ctx, 0, values); err != nil {
+					return err
+				}
+			}
+			if err := l.flush(ctx); err != nil {
+				return err
+			}
+		}
+		if err := reader.unmoved(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
