@@ -17,7 +17,10 @@ type Stats struct {
 	Confirmed    LSN       // newest position that was sent to the server
 	LastCommit   time.Time // commit time of the newest transaction received
 	LastMessage  time.Time // when the server was last heard of
-	LastError    string    // of the present or the last outage
+	// LongestBlock is the longest that the reader was blocked, by a full Batches or a write, without saying a word to
+	// the server. The issue is not the wait, which is backpressure, but a host that can't shut down meanwhile.
+	LongestBlock time.Duration
+	LastError    string // of the present or the last outage
 	LastErrorAt  time.Time
 }
 
@@ -27,6 +30,7 @@ type counters struct {
 	received, confirmed                             atomic.Uint64
 	connected                                       atomic.Bool
 	lastCommit, lastMessage                         atomic.Int64 // Unix nanoseconds, 0 = never
+	longestBlock                                    atomic.Int64 // nanoseconds
 	lastError                                       atomic.Pointer[outageError]
 }
 
@@ -47,6 +51,7 @@ func (c *counters) snapshot() Stats {
 		Confirmed:    LSN(c.confirmed.Load()),
 		LastCommit:   timeOf(c.lastCommit.Load()),
 		LastMessage:  timeOf(c.lastMessage.Load()),
+		LongestBlock: time.Duration(c.longestBlock.Load()),
 	}
 	if e := c.lastError.Load(); e != nil {
 		s.LastError, s.LastErrorAt = e.text, e.at
@@ -59,6 +64,13 @@ func timeOf(nanoseconds int64) time.Time {
 		return time.Time{}
 	}
 	return time.Unix(0, nanoseconds)
+}
+
+// blocked notes that the reader was blocked from then until now. The reader alone calls it.
+func (c *counters) blocked(from, now time.Time) {
+	if d := int64(now.Sub(from)); d > c.longestBlock.Load() {
+		c.longestBlock.Store(d)
+	}
 }
 
 // raise sets v to lsn unless it is higher already.

@@ -200,8 +200,8 @@ func (st *stream) full() bool {
 	return len(st.batch) >= o.MaxBatchRows || st.batchBytes >= o.MaxBatchBytes
 }
 
-// handOver gives the batch to the receiver. While there is no room nothing is read, and the server hears of us
-// all the same.
+// handOver gives the batch to the receiver. While there is no room nothing is read, so a server that asks isn't heard; it is
+// answered all the same, every replySpacing.
 func (st *stream) handOver(ctx context.Context) error {
 	select {
 	case st.source.batches <- st.batch:
@@ -211,11 +211,13 @@ func (st *stream) handOver(ctx context.Context) error {
 	}
 	stall := time.NewTimer(st.source.opts.StallTimeout)
 	defer stall.Stop()
-	ticks := time.NewTicker(min(st.source.opts.StatusInterval, st.repeat()))
+	ticks := time.NewTicker(replySpacing)
 	defer ticks.Stop()
+	silent := time.Now()
 	for {
 		select {
 		case st.source.batches <- st.batch:
+			st.source.counters.blocked(silent, time.Now())
 			st.handedOver()
 			st.heard = true // it had no chance to be heard
 			return nil
@@ -224,9 +226,13 @@ func (st *stream) handOver(ctx context.Context) error {
 		case <-stall.C:
 			return errStalled
 		case now := <-ticks.C:
+			st.asked = true
 			if err := st.report(now, false); err != nil {
 				return err
 			}
+			now = time.Now()
+			st.source.counters.blocked(silent, now)
+			silent = now
 		}
 	}
 }
