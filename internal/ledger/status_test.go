@@ -17,6 +17,9 @@ func TestStatusCountsAreBounded(t *testing.T) {
 	}
 	f.db.Exec(t, `insert into walpost.delivery (id, event_id, topic, webhook, state, due_at, created_at, updated_at)
 		values (gen_random_uuid(), 1, 't', 'hub', 'retrying', now(), now(), now())`)
+	f.db.Exec(t, `insert into walpost.delivery
+			(id, event_id, topic, webhook, state, due_at, created_at, updated_at, order_key, order_lsn, order_n, held)
+		values (gen_random_uuid(), 1, 't', 'hub', 'pending', 'infinity', now(), now(), 'k', '0/1', 1, true)`)
 	f.db.Exec(t, "vacuum analyze walpost.delivery")
 	s, err := f.Status(t.Context(), "none")
 	if err != nil {
@@ -26,7 +29,7 @@ func TestStatusCountsAreBounded(t *testing.T) {
 	for _, w := range s.Webhooks {
 		got = append(got, fmt.Sprint(w.Webhook, " ", w.States, w.Uncounted))
 	}
-	want := "crm map[delivered:3 failed:10000 parked:9999 pending:10000] map[failed:true pending:true], hub map[retrying:1] map[]"
+	want := "crm map[delivered:3 failed:10000 parked:9999 pending:10000] map[failed:true pending:true], hub map[pending:1 retrying:1] map[]"
 	if strings.Join(got, ", ") != want {
 		t.Errorf("counts are\n%s\nwant\n%s", strings.Join(got, ", "), want)
 	}

@@ -30,7 +30,7 @@ ended as (
 select o.webhook, c.state, c.n, c.due, c.all_n = $1::int
 from owing o
 cross join lateral (
-    select state, count(*) as n, min(due_at) as due, sum(count(*)) over () as all_n
+    select state, count(*) as n, min(nullif(due_at, 'infinity')) as due, sum(count(*)) over () as all_n
     from (
         select d.state, d.due_at from walpost.delivery d
         where d.webhook = o.webhook and d.state in ('pending', 'retrying') order by d.due_at limit $1
