@@ -28,6 +28,10 @@ matrix: ## run what touches Postgres on Postgres 17 and 18 too (from npm)
 faults: ## play faults at random for FAULTS_FOR (default 1h) and check the invariants; FAULTS_SEED repeats a run
 	FAULTS_FOR=$${FAULTS_FOR:-1h} go test -race -timeout 0 -v -run TestFaults ./internal/faults
 
+.PHONY: bounds
+bounds: ## measure memory, retained WAL and the host's shutdown with the numbers of docs/bounds.md (half an hour)
+	BOUNDS=full go test -timeout 0 -v -p 1 -parallel 1 ./internal/bounds
+
 .PHONY: demo
 demo: ## see the main job done on a throw-away Postgres
 	go run ./cmd/walpost demo

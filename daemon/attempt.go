@@ -88,6 +88,7 @@ func (p *pipeline) attemptOne(q *queue, t *target, d *delivery) {
 		a.Judge = j.in(p.sending)
 	}
 	r := result{Outcome: p.send(t, a)}
+	q.heard(&r.Outcome)
 	q.finish(d)
 	if j != nil {
 		j.explain(&r)

@@ -138,6 +138,7 @@ func (p *pipeline) sendBatch(b *batch, request route.Request) {
 		p.attemptHalves(b) // one bad event makes the endpoint refuse all: the others must not fail for it
 		return
 	}
+	b.queue.heard(&common.Outcome)
 	for _, d := range b.members {
 		b.queue.finish(d)
 	}

@@ -15,21 +15,26 @@ import (
 type event struct {
 	row    outbox.Row
 	source cdc.Row
-	size   int64 // bytes that the row keeps in memory
+	size   int64 // bytes that the row keeps in memory, its deliveries aside
 	open   atomic.Int32
 	budget *budget
 }
 
 // expect sets how many deliveries must be resolved before the event is; it is called once, before any of them
 // can be.
-func (e *event) expect(deliveries int) { e.open.Store(int32(deliveries)) }
+func (e *event) expect(deliveries int) {
+	e.open.Store(int32(deliveries))
+	e.budget.take(int64(deliveries) * deliveryOverhead)
+}
 
 // resolve counts n deliveries as delivered or durably recorded. The last one releases the event.
 func (e *event) resolve(n int) {
-	if e.open.Add(int32(-n)) == 0 {
-		e.budget.release(e.size)
-		e.source.Resolve()
+	if e.open.Add(int32(-n)) > 0 {
+		e.budget.release(int64(n) * deliveryOverhead)
+		return
 	}
+	e.budget.release(int64(n)*deliveryOverhead + e.size)
+	e.source.Resolve()
 }
 
 // delivery is a route.Delivery in memory. The queue that holds it guards its mutable fields.

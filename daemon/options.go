@@ -32,7 +32,7 @@ type Options struct {
 	ParkAfter time.Duration
 	// DrainTimeout is how long running attempts may go on after Run's context has ended. Default: 12 s.
 	DrainTimeout time.Duration
-	// MemoryLimit bounds the bytes of the events that are in memory at a time. Default: 48 MiB.
+	// MemoryLimit bounds the bytes of the events that are in memory at a time. Default: 32 MiB.
 	MemoryLimit int64
 	// CheckpointEvery is the shortest time between two checkpoints. Default: 1 s.
 	CheckpointEvery time.Duration
@@ -48,7 +48,7 @@ func (o *Options) defaults() error {
 	o.PollEvery = cmp.Or(o.PollEvery, 10*time.Second)
 	o.ParkAfter = cmp.Or(o.ParkAfter, 12*time.Second)
 	o.DrainTimeout = cmp.Or(o.DrainTimeout, 12*time.Second)
-	o.MemoryLimit = cmp.Or(o.MemoryLimit, 48<<20)
+	o.MemoryLimit = cmp.Or(o.MemoryLimit, 32<<20)
 	o.CheckpointEvery = cmp.Or(o.CheckpointEvery, time.Second)
 	o.ClaimEvery = cmp.Or(o.ClaimEvery, time.Second)
 	return nil

@@ -18,6 +18,7 @@ type pipeline struct {
 	log      zerolog.Logger
 	ledger   *ledger.Ledger
 	budget   *budget
+	crowd    crowd
 	plan     atomic.Pointer[plan]
 	counters counters
 	// sending ends at the second signal, or when draining takes too long: running attempts are interrupted.

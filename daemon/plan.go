@@ -106,6 +106,7 @@ func (p *pipeline) adopt(d *draft) (left []*queue) {
 		q, ok := old[name]
 		if !ok {
 			q = newQueue(name, t, p.attempt, p.wake)
+			q.crowd = &p.crowd
 			if !d.states[name].DisabledAt.IsZero() {
 				q.shut(gateDisabled)
 			}
@@ -114,6 +115,7 @@ func (p *pipeline) adopt(d *draft) (left []*queue) {
 		}
 		next.queues[name] = q
 	}
+	p.crowd.queues.Store(int64(len(next.queues)))
 	p.plan.Store(next)
 	for name, q := range old {
 		if next.queues[name] == nil {

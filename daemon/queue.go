@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/walpost/walpost/config"
@@ -15,6 +16,7 @@ import (
 // A goroutine exists per running attempt, never per waiting delivery.
 type queue struct {
 	name    string
+	crowd   *crowd
 	attempt func(*queue, work)
 	workers sync.WaitGroup
 	// room is signalled when a full queue may take again, wake when a claim from the ledger would find room.
@@ -27,6 +29,8 @@ type queue struct {
 	waiting line
 	bytes   int64
 	running int
+	// answered is when the endpoint answered last, in Unix nanoseconds.
+	answered atomic.Int64
 	// unrecorded are the running attempts of deliveries that the ledger doesn't know yet.
 	unrecorded map[*delivery]struct{}
 	lastPush   time.Time
@@ -127,12 +131,13 @@ func (q *queue) ready(running int) bool {
 }
 
 // slots is how many attempts may run at a time. The caller holds mu.
-func (q *queue) slots() int { return q.target.webhook.Concurrency }
+func (q *queue) slots() int { return q.crowd.bound(q.target.webhook.Concurrency, q.answered.Load()) }
 
 // launch starts a worker. The caller holds mu and knows that a delivery waits.
 func (q *queue) launch() {
 	w := q.take()
 	q.running++
+	q.crowd.add(1)
 	q.workers.Go(func() { q.run(w) })
 }
 
@@ -149,9 +154,14 @@ func (q *queue) next() work {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.ready(q.running-1) && q.due() {
-		return q.take()
+		w := q.take()
+		if q.running < q.target.webhook.Concurrency {
+			q.start() // the crowd may have thinned out
+		}
+		return w
 	}
 	q.running--
+	q.crowd.add(-1)
 	if q.backlog && q.waiting.len() < q.batchSize() {
 		signal(q.wake)
 	}
@@ -181,6 +191,13 @@ func (q *queue) takeFront() *delivery {
 		signal(q.wake)
 	}
 	return d
+}
+
+// heard notes whether the endpoint has answered an attempt, whatever it said.
+func (q *queue) heard(o *sender.Outcome) {
+	if o.Status != 0 {
+		q.answered.Store(o.SentAt.Add(o.Duration).UnixNano())
+	}
 }
 
 // finish ends the delivery's attempt for the watch on late ones. When the watch has recorded the delivery

@@ -195,8 +195,11 @@ func (r *router) known(ids []string) (map[string]ledger.State, error) {
 	}
 }
 
-// eventOverhead is what an event costs in memory beside its payload and headers, in bytes.
-const eventOverhead = 512
+// What an event costs in memory beside its payload and headers, and each of its deliveries, in bytes.
+const (
+	eventOverhead    = 768
+	deliveryOverhead = 320
+)
 
 // parse reads the row by the outbox contract. A row that breaks it becomes an event all the same, as far as it
 // can be read and under an id of its own, so that it can be kept with the problem that is given back.

@@ -54,7 +54,7 @@ type Options struct {
 	// BatchDelay is the shortest time between two transactions of fewer than BatchSize rows. Default: 20 ms.
 	BatchDelay time.Duration
 	// MaxPending bounds the bytes that wait to be written; Submit blocks above it. An entry that is larger
-	// waits alone. Default: 64 MiB.
+	// waits alone. Default: 24 MiB.
 	MaxPending int64
 	// FlushTimeout bounds the last writes after Run's context has ended. Default: 10 s.
 	FlushTimeout time.Duration
@@ -90,7 +90,7 @@ func (o *Options) setDefaults() {
 		o.BatchDelay = 20 * time.Millisecond
 	}
 	if o.MaxPending == 0 {
-		o.MaxPending = 64 << 20
+		o.MaxPending = 24 << 20
 	}
 	if o.FlushTimeout == 0 {
 		o.FlushTimeout = 10 * time.Second
