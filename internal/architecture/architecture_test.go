@@ -40,7 +40,7 @@ var allowed = map[string][]string{
 var foreign = map[string][]string{
 	"github.com/jackc/pglogrepl":                 {"cdc", "daemon"},
 	"github.com/hashicorp/go-retryablehttp":      {"sender"},
-	"github.com/hashicorp/hcl/v2":                {"config", "internal/route", "internal/ruletest", "daemon", "internal/cli"},
+	"github.com/hashicorp/hcl/v2":                {"config", "internal/route", "internal/ruletest", "daemon", "internal/cli", "internal/faults"},
 	"github.com/zclconf/go-cty/cty":              {"config", "internal/route"},
 	"golang.org/x/oauth2":                        {"sender"},
 	"github.com/spf13/cobra":                     {"internal/cli"},

@@ -4,11 +4,13 @@ package faults
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/walpost/walpost/internal/ledger"
 )
 
 // checker compares what was committed, what arrived, and what the ledger has.
@@ -17,7 +19,10 @@ type checker struct {
 	recorded map[delivery]record
 	// failures are the attempts that failed as walpost saw it: delivery id and number.
 	failures    map[failure]string
-	quarantined map[string]int
+	quarantined map[delivery]int  // topic and webhook are "" for an event as a whole
+	replayed    map[delivery]bool // out of quarantine
+	incidents   []ledger.Incident
+	counters    ledger.Counters
 
 	figures figures
 }
@@ -37,18 +42,36 @@ type failure struct {
 type figures struct {
 	rows, ghosts, transactions, rollbacks int
 	requests, deliveries                  int
-	failed, quarantined, unrouted         int
+	accounted                             tally // deliveries that don't arrive, by what becomes of them
+	quarantined, unrouted                 int   // rows
+	unrecoverable                         int   // rows that were deleted at once, and whose slot was lost
 	lost, owed, invented                  int
 	repeats                               tally // by cause
 	unexplained                           int
 	ends                                  tally // of processes
+	points                                tally // failpoints that ended one
+	recovery                              []time.Duration
+	counters                              ledger.Counters
+	incidents                             tally
+}
+
+// invariants are what must hold, each asked of the three records. They note what is violated with problem.
+var invariants = []func(*checker){
+	(*checker).checkCommitted,
+	(*checker).checkArrived,
+	(*checker).checkLedger,
+	(*checker).checkSchedule,
+	(*checker).checkGone,
+	(*checker).checkCounters,
+	(*checker).checkIncidents,
 }
 
 // check asks for every invariant and notes what is violated. walpost must have come to rest.
 func (g *ground) check(ctx context.Context) (*figures, error) {
 	c := &checker{
-		ground: g, recorded: map[delivery]record{}, failures: map[failure]string{}, quarantined: map[string]int{},
-		figures: figures{repeats: tally{}, ends: tally{}},
+		ground: g, recorded: map[delivery]record{}, failures: map[failure]string{}, quarantined: map[delivery]int{},
+		replayed: map[delivery]bool{},
+		figures:  figures{repeats: tally{}, ends: tally{}, accounted: tally{}, points: tally{}, incidents: tally{}},
 	}
 	if err := g.with(ctx, func(conn *pgx.Conn) error { return c.read(ctx, conn) }); err != nil {
 		return nil, err
@@ -60,10 +83,12 @@ func (g *ground) check(ctx context.Context) (*figures, error) {
 	}
 	f := &c.figures
 	f.rows, f.ghosts, f.transactions, f.rollbacks = g.workload.summary()
-	c.checkCommitted()
-	c.checkArrived()
-	c.checkLedger()
+	for _, invariant := range invariants {
+		invariant(c)
+	}
 	c.countEnds()
+	f.recovery = c.recoveryTimes()
+	f.counters = c.counters
 	return f, nil
 }
 
@@ -88,95 +113,134 @@ func (c *checker) read(ctx context.Context, conn *pgx.Conn) error {
 	if _, err := pgx.ForEachRow(rows, []any{&f.id, &f.number, &class}, func() error { c.failures[f] = class; return nil }); err != nil {
 		return fmt.Errorf("read the ledger's attempts: %w", err)
 	}
-	var event string
-	rows, _ = conn.Query(ctx, "select event_id from walpost.quarantine")
-	if _, err := pgx.ForEachRow(rows, []any{&event}, func() error { c.quarantined[event]++; return nil }); err != nil {
+	var q delivery
+	var resolved bool
+	rows, _ = conn.Query(ctx, "select event_id, topic, webhook, resolved_at is not null from walpost.quarantine")
+	_, err = pgx.ForEachRow(rows, []any{&q.event, &q.topic, &q.webhook, &resolved}, func() error {
+		if resolved {
+			c.replayed[q] = true
+		} else {
+			c.quarantined[q]++
+		}
+		return nil
+	})
+	if err != nil {
 		return fmt.Errorf("read the quarantine: %w", err)
 	}
-	var kind, detail string
-	rows, _ = conn.Query(ctx, "select kind, detail from walpost.incident")
-	_, err = pgx.ForEachRow(rows, []any{&kind, &detail}, func() error { c.problem("incident %s: %s", kind, detail); return nil })
-	return err
+	if c.incidents, err = c.ledger.Incidents(ctx, false, 100_000); err != nil {
+		return err
+	}
+	var counters []byte
+	if err := conn.QueryRow(ctx, "select counters from walpost.checkpoint where slot = $1", c.slot).Scan(&counters); err != nil {
+		return fmt.Errorf("read the counters: %w", err)
+	}
+	return json.Unmarshal(counters, &c.counters)
 }
 
-// checkCommitted: nothing that was committed is lost.
+// checkCommitted: nothing that was committed is lost, and everything has become what its endpoint's script demands.
 func (c *checker) checkCommitted() {
 	for event := range c.workload.rows {
-		r, ok := c.workload.committed(event)
+		r, t, ok := c.workload.committed(event)
 		if !ok {
+			continue
+		}
+		if c.unrecoverable(&r, t, event) {
+			c.figures.unrecoverable++
 			continue
 		}
 		switch {
 		case r.kind.quarantined:
 			c.figures.quarantined++
-			if n := c.quarantined[event]; n != 1 {
+			if n := c.quarantined[delivery{event: event}]; n != 1 {
 				c.figures.lost++
-				c.problem("lost: bad row %s of transaction %d is %d times in quarantine", event, r.transaction, n)
+				c.problem("lost: bad row %s is %d times in quarantine:\n%s", event, n, c.story(event))
 			}
 		case len(r.kind.topics) == 0:
 			c.figures.unrouted++
 		}
 		for _, d := range r.kind.deliveries(event) {
 			c.figures.deliveries++
-			c.checkDelivery(d, &r)
+			c.checkDelivery(d)
 		}
 	}
 }
 
-func (c *checker) checkDelivery(d delivery, r *row) {
-	all := c.receiver.book[d]
-	arrived := false
-	for i := range all {
-		arrived = arrived || all[i].succeeded()
+// unrecoverable reports whether nothing is known of a row that was deleted at once and whose slot was lost before it was
+// read: neither WAL nor table have it.
+func (c *checker) unrecoverable(r *row, t *transaction, event string) bool {
+	if !r.deleted {
+		return false
 	}
+	for _, d := range r.kind.deliveries(event) {
+		if len(c.receiver.book[d]) > 0 || c.recorded[d].id != "" {
+			return false
+		}
+	}
+	if c.quarantined[delivery{event: event}] > 0 {
+		return false
+	}
+	for i := range c.incidents {
+		gap := &c.incidents[i]
+		if gap.Kind == slotLost && (t.before == 0 || t.before > gap.LSNFrom) && (gap.LSNTo == 0 || t.after <= gap.LSNTo) {
+			return true
+		}
+	}
+	return false
+}
+
+// slotLost is the kind of the incident that a lost slot leaves.
+const slotLost = "slot_lost"
+
+// checkDelivery compares a delivery's end with what its endpoint's script demands.
+func (c *checker) checkDelivery(d delivery) {
+	arrived := anySucceeded(c.receiver.book[d])
 	state := c.recorded[d].state
-	switch hopeless := webhookNamed(d.webhook).hopeless; {
+	quarantined := c.quarantined[d]
+	if quarantined > 0 {
+		state = string(isMistaken)
+	}
+	want := webhookNamed(d.webhook).outcome
+	if want == isMistaken && c.rules.mended {
+		want = arrives
+	}
+	switch {
+	case want == arrives && arrived && (state == "" || state == string(arrives)):
+	case want != arrives && state == string(want) && !arrived && quarantined <= 1:
+		c.figures.accounted[state]++
 	case state == "pending" || state == "retrying" || state == "parked":
 		c.figures.owed++
-		c.problem("owed: %v of transaction %d is %q:\n%s", d, r.transaction, state, c.history(d, all))
-	case hopeless && state == "failed":
-		c.figures.failed++
-	case hopeless:
+		c.problem("owed: %v is %q and should be %s:\n%s", d, state, want, c.story(d.event))
+	case want == arrives && arrived:
+		c.problem("recorded: %v has arrived and is %q:\n%s", d, state, c.story(d.event))
+	default:
 		c.figures.lost++
-		c.problem("lost: %v of transaction %d should have failed and is %q:\n%s", d, r.transaction, state, c.history(d, all))
-	case !arrived:
-		c.figures.lost++
-		c.problem("lost: %v of transaction %d, in the ledger %q:\n%s", d, r.transaction, state, c.history(d, all))
-	case state != "" && state != "delivered":
-		c.problem("failed: %v of transaction %d has arrived and is %q:\n%s", d, r.transaction, state, c.history(d, all))
+		c.problem("lost: %v should be %s; in the ledger %q, arrived %v:\n%s", d, want, state, arrived, c.story(d.event))
 	}
 }
 
-// checkArrived: nothing arrived that wasn't committed, everything under one id and with one body, and nothing twice
-// without a reason.
-func (c *checker) checkArrived() {
-	ids := map[string]delivery{}
-	for d, all := range c.receiver.book {
-		c.figures.requests += len(all)
+// checkLedger: the ledger has nothing that wasn't committed, and claims nothing that didn't happen.
+func (c *checker) checkLedger() {
+	for d, r := range c.recorded {
 		if !c.expected(d) {
 			c.figures.invented++
-			c.problem("ghost: %v arrived:\n%s", d, c.history(d, all))
+			c.problem("ghost: %v is in the ledger:\n%s", d, c.story(d.event))
 		}
-		if other, taken := ids[all[0].id]; taken {
-			c.problem("identity: %v and %v have the same id %s", d, other, all[0].id)
+		if r.state == string(arrives) && !anySucceeded(c.receiver.book[d]) {
+			c.problem("lost: %v is recorded as delivered and never was:\n%s", d, c.story(d.event))
 		}
-		ids[all[0].id] = d
-		if r, ok := c.recorded[d]; ok && r.id != all[0].id {
-			c.problem("identity: %v arrived as %s and is recorded as %s", d, all[0].id, r.id)
+	}
+	for q := range c.quarantined {
+		r, _, ok := c.workload.committed(q.event)
+		if q.webhook == "" && (!ok || !r.kind.quarantined) || q.webhook != "" && (!c.expected(q) || webhookNamed(q.webhook).outcome != isMistaken) {
+			c.figures.invented++
+			c.problem("ghost: %v is in quarantine:\n%s", q, c.story(q.event))
 		}
-		for i := range all {
-			if all[i].id != all[0].id || all[i].body != all[0].body {
-				c.problem("identity: %v arrived with different ids or bodies:\n%s", d, c.history(d, all))
-				break
-			}
-		}
-		c.checkRepeats(d, all)
 	}
 }
 
 // expected reports whether a delivery is of a row that was committed.
 func (c *checker) expected(d delivery) bool {
-	r, ok := c.workload.committed(d.event)
+	r, _, ok := c.workload.committed(d.event)
 	if !ok || r.kind.quarantined {
 		return false
 	}
@@ -188,28 +252,6 @@ func (c *checker) expected(d delivery) bool {
 	return false
 }
 
-// checkLedger: the ledger has nothing that wasn't committed, and claims nothing that didn't happen.
-func (c *checker) checkLedger() {
-	for d, r := range c.recorded {
-		if !c.expected(d) {
-			c.figures.invented++
-			c.problem("ghost: %v is in the ledger", d)
-		}
-		if r.state != "delivered" {
-			continue
-		}
-		if all := c.receiver.book[d]; !anySucceeded(all) {
-			c.problem("lost: %v is recorded as delivered and never was:\n%s", d, c.history(d, all))
-		}
-	}
-	for event := range c.quarantined {
-		if r, ok := c.workload.committed(event); !ok || !r.kind.quarantined {
-			c.figures.invented++
-			c.problem("ghost: %s is in quarantine", event)
-		}
-	}
-}
-
 func anySucceeded(all []request) bool {
 	for i := range all {
 		if all[i].succeeded() {
@@ -219,45 +261,55 @@ func anySucceeded(all []request) bool {
 	return false
 }
 
+// checkCounters: what a checkpoint has passed is counted with it, once at least. Others of its counters may be behind after
+// a kill, by what was recorded since the last one.
+func (c *checker) checkCounters() {
+	f := &c.figures
+	for _, of := range []struct {
+		name    string
+		counted uint64
+		there   int
+	}{
+		{"events", c.counters.Events, f.rows - f.unrecoverable},
+		{"unrouted", c.counters.Unrouted, f.unrouted},
+		{"quarantined", c.counters.Quarantined, f.quarantined + f.accounted[string(isMistaken)]},
+	} {
+		if of.counted < uint64(max(0, of.there)) { //nolint:gosec // not negative
+			c.problem("counters: %d %s are counted, and there were %d", of.counted, of.name, of.there)
+		}
+	}
+}
+
+// checkIncidents: each is of a fault that was injected, and over.
+func (c *checker) checkIncidents() {
+	for i := range c.incidents {
+		incident := &c.incidents[i]
+		c.figures.incidents[incident.Kind]++
+		if incident.Kind != slotLost || c.losses.Load() == 0 || incident.ResolvedAt.IsZero() {
+			c.problem("incident %s at %s, resolved %s: %s", incident.Kind, incident.At, incident.ResolvedAt, incident.Detail)
+		}
+	}
+}
+
 // countEnds counts how the processes ended.
 func (c *checker) countEnds() {
 	c.runner.mu.Lock()
 	defer c.runner.mu.Unlock()
 	for _, n := range c.runner.runs {
 		switch {
+		case n.reached:
+			c.figures.ends["killed at a failpoint"]++
+			c.figures.points[n.point.String()]++
 		case n.killed:
 			c.figures.ends["killed"]++
 		case !n.drain.IsZero():
 			c.figures.ends["drained"]++
 		}
 	}
+	if c.runner.exhausted > 0 {
+		c.figures.ends["gave up after too many recoveries"] = c.runner.exhausted
+	}
 	if c.runner.stillAt > 0 {
 		c.figures.ends["ended before they streamed"] = c.runner.stillAt
 	}
-}
-
-// history tells all requests of a delivery, and what was going on.
-func (g *ground) history(d delivery, all []request) string {
-	if len(g.problems) > enoughProblems {
-		return ""
-	}
-	var s strings.Builder
-	for i := range all {
-		q := &all[i]
-		fmt.Fprintf(&s, "  %s – %s walpost %d attempt %d: status %d, id %s, body %x\n",
-			q.received.Format("15:04:05.000"), q.at.Format("05.000"), q.run, q.attempt, q.status, q.id, q.body[:4])
-	}
-	if len(all) > 0 && len(g.problems) < 2 {
-		fmt.Fprintf(&s, "  walpost %d said:\n%s", all[0].run, g.runner.runs[all[0].run].log)
-	}
-	r := g.workload.rows[d.event]
-	fmt.Fprintf(&s, "  row: transaction %d, kind %v, undone %v, fate %d\n", r.transaction, r.kind, r.undone, g.workload.fates[r.transaction])
-	if len(all) > 0 {
-		from := all[0].received.Add(-time.Second)
-		to := all[len(all)-1].at.Add(time.Second)
-		for _, sp := range g.journal.during(from, to) {
-			fmt.Fprintf(&s, "  %s – %s %s\n", sp.from.Format("15:04:05.000"), sp.to.Format("05.000"), sp.fault)
-		}
-	}
-	return s.String()
 }

@@ -9,22 +9,30 @@
 //		    │ what it committed                                        │ every request
 //		    └──────────────▶ checker ◀── ledger ◀───────────────────────┘
 //
-//	  - workload.go, transactions.go: concurrent transactions of every shape, and the record of what was committed
+//	  - workload.go, transactions.go, rows.go: concurrent transactions of every shape, and the record of what was committed
+//	  - webhooks.go, rules.go: the configuration, with what each endpoint's script demands, and its edits
 //	  - receiver.go: records each request, and misbehaves on command
 //	  - proxy.go: delays, freezes, cuts and resets connections
 //	  - process.go: walpost as a process that may be killed, frozen and drained
-//	  - faults.go, hostfaults.go: the faults, each a named value with inject and heal, and the goroutines that inject them
-//	  - checker.go, repeats.go: the invariants of DESIGN §3, asked of the three records
+//	  - faults.go: a fault is a named value with inject and heal; the goroutines that inject them
+//	  - processfaults.go, hostfaults.go, endpointfaults.go, slotfaults.go, disk_linux.go: the faults
+//	  - checker.go, arrivals.go, repeats.go: the invariants of DESIGN §3, asked of the three records
+//	  - story.go, journal.go, recoverytimes.go, summary.go: what is told of it
 //
-// Three goroutines inject faults side by side: into the daemon's process, into Postgres and the network, and into the
-// endpoints. Each plays its faults as a deck of cards that is shuffled anew when it is through, so even a short run meets
-// every kind. When the time is over everything is healed, the rest is delivered, and the checker speaks:
+// Hands, one goroutine each, inject faults side by side: into the daemon's process, into Postgres and the network, into the
+// endpoints, and into the slot. Each plays its faults as a deck of cards that is shuffled anew when it is through, so even
+// a short run meets every kind. When the time is over everything is healed, the rest is delivered, and the checker speaks:
 //
-//   - lost: a committed row whose deliveries neither arrived nor are accounted for in the ledger
+//   - lost: a committed row whose deliveries neither arrived nor are accounted for in the ledger as their endpoint demands
 //   - ghost: something that arrived or is in the ledger, and wasn't committed (rolled back, to a savepoint too)
-//   - identity: two ids for one delivery, or one id for two; two bodies for one delivery
-//   - repeat: a delivery that succeeded twice without a fault that explains it; explained ones are counted by cause
+//   - identity: two ids for one delivery, or one id for two; two bodies for one delivery; a wrong signature
+//   - repeat: an attempt after a success, without a fault that explains it; explained ones are counted by cause
+//   - schedule: an attempt before its time; gone: one after a 410
 //   - owed: something is unfinished although all is well, or the slot doesn't move
+//   - counters, incidents: what walpost says of it isn't so
+//
+// TestFailpoints kills a walpost at every step by name, TestLosses and TestLostSlotIsRecovered break the stream for good,
+// TestSessions has connections that end without a word.
 //
 // How to run it:
 //
@@ -33,7 +41,8 @@
 //	FAULTS_SEED=42 FAULTS_ONLY='kill|restart' go test -v ./internal/faults
 //
 // The seed is printed. It makes the decks and each worker's rows the same again; the machine's timing it can't. A
-// violation names the delivery, its requests, and the faults of that time. FAULTS_WORKERS is the load (4).
+// violation is told with the story of its event, and the folder with everybody's logs is kept. FAULTS_WORKERS is the load
+// (4). docs/faults.md tells more.
 //
 // Lost slots are in loss_test.go, beside publications that are dropped or altered: then walpost must stop, say so, leave an
 // incident, and recover when the publication is put back.

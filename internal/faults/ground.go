@@ -7,10 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"os"
 	"path/filepath"
 	"regexp"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -35,14 +35,31 @@ type ground struct {
 	journal  *journal
 	workload *workload
 	ledger   *ledger.Ledger // of the operator, who enables webhooks
-	stretch  float64        // of how long faults last
+	rules    *rules
+	disk     *disk        // the ledger's own, if there is one
+	losses   atomic.Int32 // of slots
+	stretch  float64      // of how long faults last
+	enabled  enabled
+	rested   time.Time // when the clock was put forward, so that nothing that is owed waits for its time
 
 	mu       sync.Mutex
 	problems []string // what went wrong that no fault explains
 }
 
-// enoughProblems is how many are told with their history, which takes time to write.
-const enoughProblems = 30
+// enabled keeps when the suite began to enable webhooks.
+type enabled struct {
+	mu sync.Mutex
+	at map[string][]time.Time
+}
+
+// enable lets a webhook's deliveries go on.
+func (g *ground) enable(ctx context.Context, webhook string) error {
+	g.enabled.mu.Lock()
+	g.enabled.at[webhook] = append(g.enabled.at[webhook], time.Now())
+	g.enabled.mu.Unlock()
+	_, err := g.ledger.Enable(ctx, webhook, true)
+	return err
+}
 
 // problem notes something that must not happen.
 func (g *ground) problem(format string, args ...any) {
@@ -53,7 +70,9 @@ func (g *ground) problem(format string, args ...any) {
 
 // prepare makes everything but walpost run, in the database that admin leads to. dir is for files.
 func prepare(ctx context.Context, admin, slot, dir string) (g *ground, err error) {
-	g = &ground{admin: admin, slot: slot, journal: &journal{}, workload: newWorkload(admin)}
+	g = &ground{
+		admin: admin, slot: slot, journal: &journal{}, workload: newWorkload(admin), enabled: enabled{at: map[string][]time.Time{}}, stretch: 1,
+	}
 	defer func() {
 		if err != nil {
 			g.close()
@@ -75,12 +94,12 @@ func prepare(ctx context.Context, admin, slot, dir string) (g *ground, err error
 	if g.ledger, err = ledger.Open(ctx, ledger.Options{ConnString: g.admin}); err != nil {
 		return g, err
 	}
-	path := filepath.Join(dir, "walpost.hcl")
-	if err := os.WriteFile(path, []byte(configuration(g.receiver.url(), slot)), 0o600); err != nil {
+	g.rules = &rules{path: filepath.Join(dir, "walpost.hcl"), receiver: g.receiver.url(), slot: slot}
+	if err := g.rules.write(); err != nil {
 		return g, err
 	}
 	at.Host, at.User = g.proxy.address(), url.UserPassword(roleName, "secret")
-	g.runner = &runner{config: path, url: at.String(), problem: g.problem}
+	g.runner = &runner{config: g.rules.path, url: at.String(), logs: dir, problem: g.problem}
 	return g, nil
 }
 
@@ -102,6 +121,28 @@ func (g *ground) prepareDatabase(ctx context.Context) error {
 		"do $$ begin execute format('grant create on database %I to "+roleName+"', current_database()); end $$",
 		"grant select on public.outbox to "+roleName,
 		"create publication "+publication+" for table public.outbox with (publish = 'insert')")
+}
+
+// useDisk puts the ledger's tables on a disk of their own, if there is one, before walpost makes them.
+func (g *ground) useDisk(ctx context.Context) error {
+	if g.disk == nil {
+		return nil
+	}
+	return g.with(ctx, func(conn *pgx.Conn) error {
+		path, err := g.disk.give(int(conn.PgConn().PID()))
+		if err != nil {
+			return err
+		}
+		for _, sql := range []string{
+			fmt.Sprintf("create tablespace faults_ledger owner %s location '%s'", roleName, path),
+			fmt.Sprintf("alter role %s set default_tablespace = 'faults_ledger'", roleName),
+		} {
+			if _, err := conn.Exec(ctx, sql); err != nil {
+				return fmt.Errorf("execute %q: %w", sql, err)
+			}
+		}
+		return nil
+	})
 }
 
 // close ends everything but Postgres.
@@ -145,23 +186,28 @@ func (g *ground) run(ctx context.Context, p plan) error {
 	playing, cancel := context.WithTimeout(ctx, p.lasts)
 	defer cancel()
 	var players, workers sync.WaitGroup
-	for i, h := range hands() {
-		players.Go(func() { g.play(playing, h, p.seed+uint64(i), p.only) })
+	for i, h := range g.hands() {
+		players.Go(func() { g.play(playing, h.deck(p, i)) })
 	}
 	for i := range p.workers {
-		workers.Go(func() { g.workload.work(playing, p.seed+uint64(i), p.pace) })
+		workers.Go(func() { g.workload.work(playing, p.seed, i, p.pace) })
 	}
 	players.Wait()
 	workers.Wait()
+	return g.settle(ctx, p.settle)
+}
+
+// settle brings everything to rest, for the checker, within a time.
+func (g *ground) settle(ctx context.Context, within time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
 	if err := g.with(ctx, func(conn *pgx.Conn) error { return g.workload.settle(ctx, conn) }); err != nil {
 		return err
 	}
-	settling, cancel := context.WithTimeout(ctx, p.settle)
-	defer cancel()
-	if err := g.comeToRest(settling); err != nil {
+	if err := g.comeToRest(ctx); err != nil {
 		return err
 	}
-	return g.drainOnce(settling)
+	return g.drainOnce(ctx)
 }
 
 // comeToRest waits until nothing is owed, everything has arrived, and the slot has passed it all. Leases of killed
@@ -170,12 +216,18 @@ func (g *ground) comeToRest(ctx context.Context) error {
 	if _, err := g.drainWell(ctx); err != nil {
 		return err
 	}
+	g.rested = time.Now()
 	if err := g.setClock(ctx, 10*time.Minute); err != nil {
 		return err
 	}
 	if err := g.runner.start(); err != nil {
 		return err
 	}
+	return g.awaitRest(ctx)
+}
+
+// awaitRest waits until nothing is owed, and the slot has passed all that there is now.
+func (g *ground) awaitRest(ctx context.Context) error {
 	return g.with(ctx, func(conn *pgx.Conn) error {
 		var last string
 		if err := conn.QueryRow(ctx, "select pg_current_wal_lsn()::text").Scan(&last); err != nil {
@@ -194,22 +246,27 @@ func (g *ground) comeToRest(ctx context.Context) error {
 }
 
 const leftSQL = `select
-	(select count(*) from walpost.delivery where state in ('pending', 'retrying', 'parked')),
-	(select count(*) from walpost.webhook where disabled_at is not null),
+	(select count(*) from walpost.delivery where state in ('pending', 'retrying') or state = 'parked' and webhook <> all ($3)),
+	(select count(*) from walpost.webhook where disabled_at is not null and name <> all ($3)),
 	(select confirmed_flush_lsn >= $1::text::pg_lsn - 1 from pg_replication_slots where slot_name = $2),
 	(select lsn::text || ' epoch ' || epoch from walpost.checkpoint where slot = $2)`
 
 // left says what is unfinished; "" is nothing.
 func (g *ground) left(ctx context.Context, conn *pgx.Conn, last string) (string, error) {
+	closed := []string{}
 	for i := range webhooks {
-		if _, err := g.ledger.Enable(ctx, webhooks[i].name, true); err != nil {
+		if webhooks[i].outcome == isParked {
+			closed = append(closed, webhooks[i].name)
+			continue
+		}
+		if err := g.enable(ctx, webhooks[i].name); err != nil {
 			return "", err
 		}
 	}
 	var owed, disabled int
 	var passed bool
 	var checkpoint string
-	if err := conn.QueryRow(ctx, leftSQL, last, g.slot).Scan(&owed, &disabled, &passed, &checkpoint); err != nil {
+	if err := conn.QueryRow(ctx, leftSQL, last, g.slot, closed).Scan(&owed, &disabled, &passed, &checkpoint); err != nil {
 		return "", err
 	}
 	if owed+disabled > 0 || !passed {
@@ -282,11 +339,14 @@ func (g *ground) drainOnce(ctx context.Context) error {
 			return fmt.Errorf("the last event doesn't arrive:\n%s", g.state())
 		}
 	}
+	if err := g.awaitRest(ctx); err != nil {
+		return err
+	}
 	g.receiver.mu.Lock()
 	defer g.receiver.mu.Unlock()
 	for d, all := range g.receiver.book {
 		if last := all[len(all)-1]; last.run > number && d.event != sentinel {
-			g.problem("%v was sent after a drain in order:\n%s", d, g.history(d, all))
+			g.problem("%v was sent after a drain in order:\n%s", d, g.story(d.event))
 		}
 	}
 	return nil

@@ -7,6 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/url"
+	"slices"
+	"strings"
+	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -20,12 +24,28 @@ var hostFaults = []fault{
 	restarted("postgres: immediate restart", pgembed.Immediate),
 	ended("walsender terminated", "backend_type = 'walsender'"),
 	ended("ledger sessions terminated", ledgerSessions),
+	ended("all sessions of walpost terminated", "usename = '"+roleName+"'"),
+	{name: "walsender frozen", lasts: 3 * time.Second, inject: freezeWalsender},
 	{name: "ledger locked", lasts: 4 * time.Second, inject: lockLedger},
 	{name: "ledger read-only", lasts: 3 * time.Second, inject: refuseWrites},
+	{name: "ledger's disk full", lasts: 3 * time.Second, inject: fillDisk},
+	{name: "connections exhausted", lasts: 3 * time.Second, inject: exhaustConnections},
+	{name: "outbox locked", lasts: 2 * time.Second, inject: lockOutbox},
+	{name: "outbox: vacuum full", inject: statements("vacuum full public.outbox")},
+	{name: "outbox: vacuum freeze", inject: statements("vacuum (freeze) public.outbox")},
+	{name: "publication widened", lasts: 3 * time.Second, inject: statements(
+		"alter publication "+publication+" set (publish = 'insert, update, delete')",
+		"alter publication "+publication+" add table public.faults_conflict",
+		"", "alter publication "+publication+" set (publish = 'insert')",
+		"alter publication "+publication+" drop table public.faults_conflict")},
 	{name: "clock shifted", lasts: 3 * time.Second, skews: true, inject: shiftClock},
 	{name: "network: latency", lasts: 3 * time.Second, inject: func(_ context.Context, g *ground, random *rand.Rand) (func(context.Context) error, error) {
 		g.proxy.slow(time.Duration(5+random.IntN(100)) * time.Millisecond)
 		return func(context.Context) error { g.proxy.slow(0); return nil }, nil
+	}},
+	{name: "network: byte by byte", lasts: 3 * time.Second, inject: func(_ context.Context, g *ground, random *rand.Rand) (func(context.Context) error, error) {
+		g.proxy.trickle(1 + random.IntN(7))
+		return func(context.Context) error { g.proxy.trickle(0); return nil }, nil
 	}},
 	{name: "network: frozen", lasts: 3 * time.Second, inject: func(_ context.Context, g *ground, _ *rand.Rand) (func(context.Context) error, error) {
 		g.proxy.freeze()
@@ -65,6 +85,9 @@ func ended(name, which string) fault {
 	}}
 }
 
+// named puts the slot's name into a statement.
+func (g *ground) named(sql string) string { return strings.ReplaceAll(sql, "{slot}", g.slot) }
+
 // exec runs statements on a connection past the proxy.
 func (g *ground) exec(ctx context.Context, statements ...string) error {
 	return g.with(ctx, func(conn *pgx.Conn) error {
@@ -84,6 +107,83 @@ func (g *ground) with(ctx context.Context, use func(*pgx.Conn) error) error {
 		return fmt.Errorf("connect past the proxy: %w", err)
 	}
 	return errors.Join(use(conn), conn.Close(ctx))
+}
+
+// statements runs SQL; what follows an empty statement heals.
+func statements(list ...string) func(context.Context, *ground, *rand.Rand) (func(context.Context) error, error) {
+	begin, after := list, []string(nil)
+	if i := slices.Index(list, ""); i >= 0 {
+		begin, after = list[:i], list[i+1:]
+	}
+	return func(ctx context.Context, g *ground, _ *rand.Rand) (func(context.Context) error, error) {
+		return func(ctx context.Context) error { return g.exec(ctx, after...) }, g.exec(ctx, begin...)
+	}
+}
+
+// freezeWalsender stops the server's process that reads the slot: its connection is open, and silent.
+func freezeWalsender(ctx context.Context, g *ground, _ *rand.Rand) (heal func(context.Context) error, err error) {
+	var pid int
+	err = g.with(ctx, func(conn *pgx.Conn) error {
+		const reader = "select coalesce(max(active_pid), 0) from pg_replication_slots where slot_name = $1"
+		return conn.QueryRow(ctx, reader, g.slot).Scan(&pid)
+	})
+	if err != nil || pid == 0 {
+		return nil, err
+	}
+	_ = syscall.Kill(pid, syscall.SIGSTOP) // it may have ended
+	return func(context.Context) error { _ = syscall.Kill(pid, syscall.SIGCONT); return nil }, nil
+}
+
+// exhaustConnections takes all connections that are not reserved for superusers.
+func exhaustConnections(ctx context.Context, g *ground, _ *rand.Rand) (heal func(context.Context) error, err error) {
+	at, err := url.Parse(g.admin)
+	if err != nil {
+		return nil, err
+	}
+	at.User = url.UserPassword(roleName, "secret")
+	var taken []*pgx.Conn
+	for {
+		var conn *pgx.Conn
+		if conn, err = pgx.Connect(ctx, at.String()); err != nil {
+			break
+		}
+		taken = append(taken, conn)
+	}
+	if hasState(err, "53300") {
+		err = nil
+	}
+	return func(ctx context.Context) error {
+		for _, conn := range taken {
+			_ = conn.Close(ctx) // the server may have ended it
+		}
+		return nil
+	}, err
+}
+
+// fillDisk leaves no room in the file system of the ledger's tables. Where there is none of their own, a trigger says what
+// Postgres would.
+func fillDisk(ctx context.Context, g *ground, _ *rand.Rand) (heal func(context.Context) error, err error) {
+	if g.disk != nil {
+		return func(context.Context) error { return g.disk.resize(diskSize) }, g.disk.fill()
+	}
+	return statements(
+		`create or replace function public.faults_disk_full() returns trigger language plpgsql as $$
+			begin raise exception 'could not extend file: No space left on device' using errcode = '53100'; end $$`,
+		"create trigger faults_disk_full before insert or update on walpost.delivery execute function public.faults_disk_full()",
+		"", "drop trigger if exists faults_disk_full on walpost.delivery")(ctx, g, nil)
+}
+
+// lockOutbox locks the application's table against everything, as a migration does.
+func lockOutbox(ctx context.Context, g *ground, _ *rand.Rand) (heal func(context.Context) error, err error) {
+	conn, err := pgx.Connect(ctx, g.admin)
+	if err != nil {
+		return nil, err
+	}
+	_, err = conn.Exec(ctx, "set lock_timeout = '10s'; begin; lock table public.outbox in access exclusive mode")
+	if hasState(err, "55P03") {
+		err = nil // the workload was quicker
+	}
+	return func(ctx context.Context) error { return conn.Close(ctx) }, err
 }
 
 // lockLedger locks one of the ledger's tables against everything, as a careless migration of the host's does.

@@ -57,6 +57,22 @@ func (j *journal) during(from, to time.Time) []*spell {
 	return found
 }
 
+// all gives the spells in the order of their beginning.
+func (j *journal) all() []*spell {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return slices.Clone(j.spells)
+}
+
+// timeline tells all of them.
+func (j *journal) timeline() string {
+	var s strings.Builder
+	for _, spell := range j.all() {
+		fmt.Fprintf(&s, "%s – %s %s\n", clock(spell.from), clock(spell.to), spell.fault)
+	}
+	return s.String()
+}
+
 // counts are how often each fault was injected.
 func (j *journal) counts() tally {
 	j.mu.Lock()

@@ -11,23 +11,30 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
 
+	"github.com/hashicorp/hcl/v2"
 	"github.com/rs/zerolog"
 
 	"github.com/walpost/walpost/cdc"
 	"github.com/walpost/walpost/config"
 	"github.com/walpost/walpost/daemon"
+	"github.com/walpost/walpost/internal/failpoint"
 )
 
 const (
 	childConfig = "WALPOST_FAULTS_CHILD" // path of the configuration of a program that is to be a walpost
 	childRun    = "WALPOST_FAULTS_RUN"   // its number
+	exitConfig  = 3                      // of a walpost whose configuration is no good
 	exitSetup   = 7                      // of a walpost that ended with a SetupError
 	saysReady   = "ready"                // on its standard output
+
+	saysExhausted = "had to be recovered" // in the error of one that gives up
 )
 
 // child is walpost, if this program was started to be one. It works until SIGTERM, and then drains.
@@ -45,14 +52,19 @@ func child() bool {
 }
 
 func serve(path string) int {
-	log := zerolog.New(os.Stderr).Level(zerolog.InfoLevel).With().Timestamp().Logger()
-	cfg, diagnostics := config.Load(path)
-	if diagnostics.HasErrors() {
-		log.Error().Err(diagnostics).Msg("configuration")
+	if err := failpoint.Arm(os.Getenv(failpoint.Variable)); err != nil {
+		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
+	log := zerolog.New(os.Stderr).Level(zerolog.InfoLevel).With().Timestamp().Logger()
+	load := func() (*config.Config, hcl.Diagnostics) { return config.Load(path) }
+	cfg, diagnostics := load()
+	if diagnostics.HasErrors() {
+		log.Error().Err(diagnostics).Msg("configuration")
+		return exitConfig
+	}
 	d, err := daemon.New(daemon.Options{
-		Config: cfg, Version: "run-" + os.Getenv(childRun), Logger: log,
+		Config: cfg, Load: load, Version: "run-" + os.Getenv(childRun), Logger: log,
 		// Short, so that the ledger has much to do and an interval is often cut in the middle.
 		ParkAfter: 700 * time.Millisecond, CheckpointEvery: 20 * time.Millisecond, ClaimEvery: 100 * time.Millisecond,
 	})
@@ -66,6 +78,7 @@ func serve(path string) int {
 		<-d.Ready()
 		fmt.Println(saysReady)
 	}()
+	go reloadOnHangup(d, &log)
 	err = d.Run(ctx)
 	var setup *cdc.SetupError
 	switch {
@@ -79,18 +92,33 @@ func serve(path string) int {
 	return 0
 }
 
+// reloadOnHangup reads the configuration anew at each SIGHUP, as `walpost run` does.
+func reloadOnHangup(d *daemon.Daemon, log *zerolog.Logger) {
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	for range hangups {
+		if err := d.Reload(context.Background()); err != nil {
+			log.Warn().Err(err).Msg("not reloaded")
+		}
+	}
+}
+
 // run is one walpost process.
 type run struct {
 	number  int
 	cmd     *exec.Cmd
 	hold    io.Closer // its standard input
 	log     *tail
+	whole   *os.File // all of the log
 	started time.Time
 	ready   chan struct{} // closed when it streams
 	done    chan struct{} // closed when it has ended; then the fields below hold
 	ended   time.Time
 	code    int // exit status, -1 after a signal
 	killed  bool
+	// point is where it is to kill itself; 0: nowhere. reached says that it has.
+	point   failpoint.Point
+	reached bool
 	// asked says that the suite ended it; the runner's mutex guards it.
 	asked bool
 	// drain is when it was asked to end in order.
@@ -100,14 +128,38 @@ type run struct {
 // runner keeps one walpost alive, as a supervisor does, and remembers all that there were.
 type runner struct {
 	config, url string
+	logs        string // folder for what each process says
 	problem     func(format string, args ...any)
 
-	mu       sync.Mutex
-	runs     []*run
-	stillAt  int // ends before it streamed: walpost doesn't wait for a Postgres that is down when it starts
-	closed   bool
-	waiting  sync.WaitGroup
-	respawns *time.Timer
+	mu    sync.Mutex
+	runs  []*run
+	armed ambush // of the next process
+	// exhausted counts those that gave up after too many recoveries.
+	exhausted int
+	stillAt   int // ends before it streamed: walpost doesn't wait for a Postgres that is down when it starts
+	closed    bool
+	waiting   sync.WaitGroup
+	respawns  *time.Timer
+}
+
+// ambush is a failpoint that kills a process when it comes by for the nth time.
+type ambush struct {
+	point failpoint.Point
+	nth   int
+}
+
+func (a ambush) String() string {
+	if a.point == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s:kill@%d", a.point, a.nth)
+}
+
+// arm makes the next process kill itself.
+func (r *runner) arm(a ambush) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.armed = a
 }
 
 // start begins the next process, unless one runs.
@@ -131,18 +183,24 @@ func (r *runner) spawn() error {
 	}
 	n := &run{
 		number: len(r.runs), cmd: exec.Command(os.Args[0]), log: &tail{}, started: time.Now(),
-		ready: make(chan struct{}), done: make(chan struct{}),
+		ready: make(chan struct{}), done: make(chan struct{}), point: r.armed.point,
 	}
-	n.cmd.Env = append(os.Environ(), childConfig+"="+r.config, childRun+"="+strconv.Itoa(n.number), "DATABASE_URL="+r.url)
-	n.cmd.Stderr = n.log
-	n.cmd.Stdout = &announcement{ready: n.ready}
-	var err error
-	if n.hold, err = n.cmd.StdinPipe(); err != nil {
+	n.cmd.Env = append(os.Environ(), childConfig+"="+r.config, childRun+"="+strconv.Itoa(n.number), "DATABASE_URL="+r.url,
+		failpoint.Variable+"="+r.armed.String())
+	whole, err := os.Create(filepath.Join(r.logs, fmt.Sprintf("walpost-%04d.log", n.number)))
+	if err != nil {
 		return err
+	}
+	n.cmd.Stderr = io.MultiWriter(n.log, whole)
+	n.cmd.Stdout = &announcement{ready: n.ready}
+	if n.hold, err = n.cmd.StdinPipe(); err != nil {
+		return errors.Join(err, whole.Close())
 	}
 	if err := n.cmd.Start(); err != nil {
-		return err
+		return errors.Join(err, whole.Close())
 	}
+	n.whole = whole
+	r.armed = ambush{}
 	r.runs = append(r.runs, n)
 	r.waiting.Go(func() { r.wait(n) })
 	return nil
@@ -152,6 +210,10 @@ func (r *runner) spawn() error {
 func (r *runner) wait(n *run) {
 	_ = n.cmd.Wait() // what it says is in the state
 	n.ended, n.code = time.Now(), n.cmd.ProcessState.ExitCode()
+	if n.point != 0 && n.code == -1 && strings.Contains(n.log.String(), failpoint.Reached(n.point)) {
+		n.reached = true
+	}
+	_ = n.whole.Close() // a log that is cut short is told by what isn't in it
 	close(n.done)
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -160,7 +222,13 @@ func (r *runner) wait(n *run) {
 	}
 	select {
 	case <-n.ready:
-		r.problem("walpost %d ended by itself with status %d:\n%s", n.number, n.code, n.log)
+		switch {
+		case n.reached:
+		case n.code == exitSetup && strings.Contains(n.log.String(), saysExhausted):
+			r.exhausted++ // a supervisor starts it again, and it recovers
+		default:
+			r.problem("walpost %d ended by itself with status %d:\n%s", n.number, n.code, n.log)
+		}
 	default:
 		r.stillAt++
 	}
@@ -183,6 +251,25 @@ func (r *runner) current(ending bool) *run {
 	}
 	n.asked = n.asked || ending
 	return n
+}
+
+// unmind takes back that the end of a process is the suite's doing, and starts the next one if it has ended.
+func (r *runner) unmind(n *run) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n.asked = false
+	return r.spawn()
+}
+
+// hangUp has the process read its configuration.
+func (r *runner) hangUp() {
+	if n := r.current(false); n != nil {
+		select {
+		case <-n.ready: // before, SIGHUP would end it
+			n.signal(syscall.SIGHUP)
+		default:
+		}
+	}
 }
 
 // kill ends the process with SIGKILL.
@@ -213,6 +300,9 @@ func (r *runner) drain(ctx context.Context) (*run, error) {
 		return n, fmt.Errorf("walpost %d doesn't end after SIGTERM:\n%s", n.number, n.log)
 	}
 }
+
+// died reports whether the process was ended without a chance to do anything about it. It must have ended.
+func (n *run) died() bool { return n.killed || n.reached }
 
 // signal sends a signal to the process, which may just have ended.
 func (n *run) signal(s syscall.Signal) { _ = n.cmd.Process.Signal(s) }

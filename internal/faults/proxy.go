@@ -5,6 +5,7 @@ package faults
 import (
 	"io"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,6 +20,7 @@ type proxy struct {
 	mu      sync.Mutex
 	links   map[*link]struct{}
 	latency time.Duration
+	pieces  int           // size of what is written at once; 0: as it came
 	thawed  chan struct{} // closed when nothing is frozen
 	closed  bool
 }
@@ -82,7 +84,7 @@ func (p *proxy) forward(l *link, to, from *net.TCPConn) {
 			if l.lost.Load() {
 				continue
 			}
-			if _, err := to.Write(buffer[:n]); err != nil {
+			if err := p.write(to, buffer[:n]); err != nil {
 				_ = from.CloseRead()
 				return
 			}
@@ -100,6 +102,29 @@ func (p *proxy) forward(l *link, to, from *net.TCPConn) {
 			return
 		}
 	}
+}
+
+// write passes bytes on, in pieces while they are to trickle.
+func (p *proxy) write(to *net.TCPConn, b []byte) error {
+	p.mu.Lock()
+	size := p.pieces
+	p.mu.Unlock()
+	if size == 0 {
+		size = len(b)
+	}
+	for piece := range slices.Chunk(b, size) {
+		if _, err := to.Write(piece); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// trickle makes the network pass a few bytes at a time; 0 is the end of it.
+func (p *proxy) trickle(size int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.pieces = size
 }
 
 // delay waits as long as the network takes now.

@@ -3,13 +3,17 @@
 package faults
 
 import (
+	"bytes"
+	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -21,9 +25,11 @@ type delivery struct{ event, topic, webhook string }
 
 // request is one arrival of a delivery.
 type request struct {
-	at       time.Time // of its answer
-	received time.Time
-	run      int // which walpost process sent it
+	number   int       // of all requests, by the order of their arrival
+	received time.Time // when its headers were there
+	answered time.Time // just before the status was written: the sender can't have known it earlier
+	at       time.Time // when the status was written, or the connection was broken
+	run      int       // which walpost process sent it
 	attempt  int
 	id       string
 	body     [sha256.Size]byte
@@ -45,11 +51,14 @@ const (
 	hanging   behaviour = "timeout"    // no answer while it lasts, then none at all
 	dribbling behaviour = "slow body"  // 200, and a body that takes a while: delivered
 	halfway   behaviour = "short body" // 200, and a body that breaks off: delivered
+	flooding  behaviour = "huge body"  // 200, and more than anybody reads: delivered
+	garbage   behaviour = "garbage"    // no HTTP at all
+	spelling  behaviour = "slow head"  // 200, byte by byte: delivered
 	refusing  behaviour = "401 to 599" // any other error
 )
 
 // misbehaviours are all but the first.
-var misbehaviours = []behaviour{broken, gone, throttled, resetting, hanging, dribbling, halfway, refusing}
+var misbehaviours = []behaviour{broken, gone, throttled, resetting, hanging, dribbling, halfway, flooding, garbage, spelling, refusing}
 
 // receiver has all endpoints. It records every request.
 type receiver struct {
@@ -58,6 +67,7 @@ type receiver struct {
 	serving  sync.WaitGroup
 
 	mu       sync.Mutex
+	count    int // requests
 	book     map[delivery][]request
 	problems []string // requests that are no deliveries
 	modes    map[string]mode
@@ -109,6 +119,8 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	webhook := strings.TrimPrefix(req.URL.Path, "/")
 	r.mu.Lock()
 	m := r.modes[webhook]
+	r.count++
+	arrival.number = r.count
 	r.mu.Unlock()
 	body, err := io.ReadAll(req.Body)
 	if err != nil {
@@ -124,6 +136,9 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 	arrival.status = r.answer(w, req, m, d, &arrival)
 	arrival.at = time.Now()
+	if arrival.answered.IsZero() {
+		arrival.answered = arrival.at
+	}
 	r.mu.Lock()
 	r.book[d] = append(r.book[d], arrival)
 	r.mu.Unlock()
@@ -149,6 +164,9 @@ func (q *request) read(req *http.Request, webhook string, body []byte) (delivery
 		return delivery{}, fmt.Errorf("no event in the body of a request to %s: %.200q", webhook, body)
 	}
 	q.id = req.Header.Get("webhook-id")
+	if err := verify(req.Header, body); err != nil {
+		return delivery{}, fmt.Errorf("signature of a request to %s: %w", webhook, err)
+	}
 	_, run, _ := strings.Cut(req.UserAgent(), "walpost/run-")
 	var errRun, errAttempt error
 	q.run, errRun = strconv.Atoi(run)
@@ -158,6 +176,31 @@ func (q *request) read(req *http.Request, webhook string, body []byte) (delivery
 	}
 	return delivery{content.Contact.ID, req.Header.Get("webhook-topic"), webhook}, nil
 }
+
+// verify checks a signature as a receiver does (Standard Webhooks 1.0.0, "Signature scheme").
+func verify(header http.Header, body []byte) error {
+	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(signingSecret, "whsec_"))
+	if err != nil {
+		return err
+	}
+	seconds, err := strconv.ParseInt(header.Get("webhook-timestamp"), 10, 64)
+	if err != nil {
+		return err
+	}
+	if age := time.Since(time.Unix(seconds, 0)); age > tolerance || age < -tolerance {
+		return fmt.Errorf("it was made %s ago", age)
+	}
+	mac := hmac.New(sha256.New, key)
+	fmt.Fprintf(mac, "%s.%d.%s", header.Get("webhook-id"), seconds, body)
+	want := "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil))
+	if !slices.Contains(strings.Fields(header.Get("webhook-signature")), want) {
+		return fmt.Errorf("%q isn't %q", header.Get("webhook-signature"), want)
+	}
+	return nil
+}
+
+// tolerance is how old a signature may be, by the libraries of Standard Webhooks.
+const tolerance = 5 * time.Minute
 
 // answer writes the status and gives it, 0 for none.
 func (r *receiver) answer(w http.ResponseWriter, req *http.Request, m mode, d delivery, q *request) int {
@@ -183,11 +226,19 @@ func (r *receiver) answer(w http.ResponseWriter, req *http.Request, m mode, d de
 		}
 		hangUp(w)
 		return 0
+	case garbage:
+		answerRaw(w, []byte("\x16\x03\x01 HTTP/9.9 \xff OK\n\n"), len("\x16"))
+		return 0
 	case halfway:
 		w.Header().Set("Content-Length", "1000")
 	}
 	if status == http.StatusOK {
 		status = webhookNamed(d.webhook).usual(d, q)
+	}
+	q.answered = time.Now()
+	if m.behaviour == spelling && status == http.StatusOK {
+		answerRaw(w, []byte("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"), 1)
+		return status
 	}
 	w.WriteHeader(status)
 	_ = http.NewResponseController(w).Flush() // what matters is that we have tried
@@ -212,7 +263,29 @@ func (r *receiver) finish(w http.ResponseWriter, m mode) {
 	case halfway:
 		_, _ = w.Write([]byte("that's a")) // as above
 		hangUp(w)
+	case flooding:
+		for range 64 {
+			if _, err := w.Write(flood); err != nil {
+				return // as it should
+			}
+		}
 	}
+}
+
+var flood = bytes.Repeat([]byte("flood"), 4<<10)
+
+// answerRaw takes the connection and writes to it in pieces.
+func answerRaw(w http.ResponseWriter, answer []byte, size int) {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return
+	}
+	for piece := range slices.Chunk(answer, size) {
+		if _, err := conn.Write(piece); err != nil {
+			break
+		}
+	}
+	_ = conn.Close() // it may be gone
 }
 
 // hangUp breaks the connection with RST.

@@ -6,27 +6,28 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/walpost/walpost/internal/ledger"
 )
 
 // leaseMargin is what a claim's lease lasts beyond the attempt's timeout.
 const leaseMargin = 15 * time.Second
 
-// checkRepeats: a delivery that has succeeded succeeds again only where a fault explains it.
+// checkRepeats: a delivery that has succeeded is attempted again only where a fault explains it.
 func (c *checker) checkRepeats(d delivery, all []request) {
 	var before *request
 	for i := range all {
-		if !all[i].succeeded() {
-			continue
-		}
 		if before != nil {
 			if cause := c.cause(d, before, &all[i]); cause != "" {
 				c.figures.repeats[cause]++
 			} else {
 				c.figures.unexplained++
-				c.problem("repeat: %v succeeded twice without a reason:\n%s", d, c.history(d, all))
+				c.problem("repeat: %v was attempted after it had succeeded, without a reason:\n%s", d, c.story(d.event))
 			}
 		}
-		before = &all[i]
+		if all[i].succeeded() {
+			before = &all[i]
+		}
 	}
 }
 
@@ -34,7 +35,7 @@ func (c *checker) checkRepeats(d delivery, all []request) {
 // success and didn't bring it to the ledger is the one to look at.
 func (c *checker) cause(d delivery, before, after *request) string {
 	sender := c.runner.runs[before.run]
-	if after.run != before.run && sender.killed {
+	if after.run != before.run && sender.died() {
 		return "killed"
 	}
 	class, failed := c.failures[failure{before.id, before.attempt}]
@@ -49,7 +50,7 @@ func (c *checker) cause(d delivery, before, after *request) string {
 	// The server goes on with what a killed process was writing: it may be committed after the next one has looked.
 	if before.run > 0 && after.run == before.run {
 		last := c.runner.runs[before.run-1]
-		if during := hostFaultsOf(c.journal.during(last.ended.Add(-time.Second), before.received)); last.killed && during != "" {
+		if during := hostFaultsOf(c.journal.during(last.ended.Add(-time.Second), before.received)); last.died() && during != "" {
 			return "a killed walpost's record came late"
 		}
 	}
@@ -59,12 +60,26 @@ func (c *checker) cause(d delivery, before, after *request) string {
 			return "clock"
 		}
 	}
+	// The row of a killed process is sent again by the slot, and makes its way under corrected rules beside its replay.
+	if c.replayed[d] {
+		return "replayed from quarantine"
+	}
+	if c.recovering(before.at, after.received) {
+		return "a lost slot was recovered"
+	}
 	lease := webhookNamed(d.webhook).timeout + leaseMargin
 	during := hostFaultsOf(c.journal.during(before.at, after.received))
 	if after.received.Sub(before.at) >= lease && during != "" {
 		return "the lease ran out during " + during
 	}
 	return ""
+}
+
+// recovering reports whether the table was read in place of a lost slot at some time between two moments.
+func (c *checker) recovering(from, to time.Time) bool {
+	return slices.ContainsFunc(c.incidents, func(i ledger.Incident) bool {
+		return i.Kind == slotLost && i.At.Before(to) && (i.ResolvedAt.IsZero() || i.ResolvedAt.After(from))
+	})
 }
 
 // hostFaultsOf names those spells that may keep outcomes from the ledger.

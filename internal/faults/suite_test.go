@@ -5,7 +5,9 @@ package faults
 import (
 	"cmp"
 	"context"
+	"errors"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"testing"
@@ -22,7 +24,12 @@ func TestMain(m *testing.M) {
 }
 
 // settings of the suite's Postgres.
-var settings = map[string]string{"max_prepared_transactions": "50"}
+var settings = map[string]string{
+	"max_prepared_transactions":      "50",
+	"logical_decoding_work_mem":      "64kB", // so that transactions go to disk
+	"max_connections":                "70",
+	"superuser_reserved_connections": "30", // for the workload and the suite, when the others are exhausted
+}
 
 // environment reads how long and what to play: FAULTS_FOR, FAULTS_SEED, FAULTS_ONLY, FAULTS_WORKERS.
 func environment(t *testing.T) plan {
@@ -60,31 +67,79 @@ func TestFaults(t *testing.T) {
 	t.Parallel()
 	p := environment(t)
 	t.Logf("seed %d for %s", p.seed, p.lasts)
+	logs := logFolder(t)
+	disk := newDisk(logs)
+	t.Cleanup(disk.remove) // after Postgres has stopped
 	server := pgtest.Start(t, settings)
-	g, err := prepare(t.Context(), server.URL("postgres"), "faults", t.TempDir())
+	g, err := prepare(t.Context(), server.URL("postgres"), "faults", logs)
+	t.Cleanup(g.close)
 	if err != nil {
 		t.Fatal(err)
 	}
-	g.server = server
-	t.Cleanup(g.close)
+	g.server, g.disk = server, disk
+	if err := g.useDisk(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	if err := g.run(t.Context(), p); err != nil {
 		t.Error(err)
 	}
-	report(t, g)
+	report(t, g, true)
+	if t.Failed() {
+		keep(t, g)
+		t.Logf("to play it again: FAULTS_SEED=%d FAULTS_FOR=%s make faults", p.seed, p.lasts)
+	}
 }
 
-// report checks and prints what a run came to.
-func report(t *testing.T, g *ground) {
+// logFolder makes a folder for what a suite leaves, which goes if all is well.
+func logFolder(t *testing.T) string {
 	t.Helper()
-	f, err := g.check(context.WithoutCancel(t.Context()))
+	dir, err := os.MkdirTemp("", "walpost-faults-")
+	if err == nil {
+		err = os.Chmod(dir, 0o711) //nolint:gosec // Postgres, another user, has its disk in there
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("%d transactions committed (%d rows), %d rolled back (%d ghosts): %v", f.transactions, f.rows, f.rollbacks, f.ghosts, g.workload.shapes)
-	t.Logf("%d faults: %v", g.journal.counts().total(), g.journal.counts())
-	t.Logf("%d walposts: %v", len(g.runner.runs), f.ends)
-	t.Logf("%d deliveries in %d requests; %d failed as they should, %d rows quarantined, %d unrouted", f.deliveries, f.requests, f.failed, f.quarantined, f.unrouted)
-	t.Logf("lost %d, owed %d, ghosts %d, repeats %d (%v), without a reason %d", f.lost, f.owed, f.invented, f.repeats.total()+f.unexplained, f.repeats, f.unexplained)
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the logs are in %s", dir)
+			return
+		}
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
+}
+
+// keep adds to the logs of a failure what else tells of it.
+func keep(t *testing.T, g *ground) {
+	t.Helper()
+	logs := g.runner.logs
+	err := os.WriteFile(filepath.Join(logs, "timeline.txt"), []byte(g.journal.timeline()), 0o600)
+	if g.server != nil {
+		text, read := os.ReadFile(g.server.Log())
+		err = errors.Join(err, read, os.WriteFile(filepath.Join(logs, "postgres.log"), text, 0o600))
+	}
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// report checks and prints what a run came to, in detail or in one line.
+func report(t *testing.T, g *ground, detailed bool) {
+	t.Helper()
+	f, err := g.check(context.WithoutCancel(t.Context()))
+	if err != nil {
+		t.Error(err)
+		f = &figures{}
+	}
+	if detailed {
+		for _, line := range f.details(g) {
+			t.Log(line)
+		}
+	}
+	t.Log(f.summary(g))
 	const shown = 15
 	for i, p := range g.problems {
 		if i == shown {

@@ -10,30 +10,54 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgproto3"
 )
 
-// shape is a sort of transaction. play runs between BEGIN and the end, which is done unless end says otherwise.
+// shape is a sort of transaction. play runs between BEGIN and end. A shape with a whole does everything itself.
 type shape struct {
 	name  string
 	often int // weight
 	play  func(*worker, context.Context, int64) error
 	end   func(*worker, context.Context, int64) error
+	whole func(*worker, context.Context) error
 }
 
 var shapes = []shape{
-	{"plain", 6, (*worker).insertSome, (*worker).commit},
-	{"rolled back", 2, (*worker).insertSome, (*worker).rollback},
-	{"savepoints", 3, (*worker).insertWithSavepoints, (*worker).commit},
-	{"subtransactions", 2, (*worker).insertInSubtransactions, (*worker).commit},
-	{"prepared", 2, (*worker).insertSome, (*worker).commitInTwoPhases},
-	{"insert and delete", 2, (*worker).insertAndDelete, (*worker).commit},
-	{"large", 1, (*worker).insertMany, (*worker).commit},
-	{"failing", 1, (*worker).insertAndFail, (*worker).commit},
-	{"disconnected", 1, (*worker).insertSome, (*worker).vanish},
+	{name: "plain", often: 12, play: (*worker).insertSome, end: (*worker).commit},
+	{name: "rolled back", often: 4, play: (*worker).insertSome, end: (*worker).rollback},
+	{name: "savepoints", often: 6, play: (*worker).insertWithSavepoints, end: (*worker).commit},
+	{name: "subtransactions", often: 4, play: (*worker).insertInSubtransactions, end: (*worker).commit},
+	{name: "deeply nested", often: 1, play: (*worker).insertDeep, end: (*worker).commit},
+	{name: "prepared", often: 3, play: (*worker).insertSome, end: (*worker).commitInTwoPhases},
+	{name: "prepared for long", often: 2, play: (*worker).insertSome, end: (*worker).leavePrepared},
+	{name: "end of a prepared one", often: 2, whole: (*worker).endPrepared},
+	{name: "insert and delete", often: 4, play: (*worker).insertAndDelete, end: (*worker).commitBetween},
+	{name: "insert and update", often: 2, play: (*worker).insertAndUpdate, end: (*worker).commit},
+	{name: "later update", often: 2, whole: (*worker).touch},
+	{name: "large", often: 2, play: (*worker).insertMany, end: (*worker).commit},
+	{name: "empty", often: 2, play: (*worker).dwell, end: (*worker).commit},
+	{name: "held open", often: 1, play: (*worker).insertSlowly, end: (*worker).commit},
+	{name: "failing", often: 2, play: (*worker).insertAndFail, end: (*worker).commit},
+	{name: "serializable", often: 2, whole: (*worker).conflict},
+	{name: "disconnected", often: 2, play: (*worker).insertSome, end: (*worker).vanish},
+	{name: "cut at its commit", often: 3, play: (*worker).insertSome, end: (*worker).cutCommit},
 }
+
+// huge has more rows than fit into any buffer; it is played seldom, and once soon.
+var huge = shape{name: "huge", play: (*worker).insertHuge, end: (*worker).commit}
+
+const (
+	hugeRows  = 10_000
+	hugeFirst = 20  // transactions of the first worker before its first
+	hugeEvery = 600 // transactions of each worker
+)
 
 // pick takes a shape by weight.
 func (w *worker) pick() *shape {
+	w.turn++
+	if w.turn%hugeEvery == hugeFirst && (w.first || w.turn > hugeEvery) {
+		return &huge
+	}
 	total := 0
 	for i := range shapes {
 		total += shapes[i].often
@@ -48,25 +72,45 @@ func (w *worker) pick() *shape {
 }
 
 // transact runs one transaction. An error means that the connection is of no more use.
-func (w *worker) transact(ctx context.Context) (err error) {
-	if w.conn == nil {
-		if w.conn, err = pgx.Connect(ctx, w.url); err != nil {
-			w.conn = nil
-			return err
-		}
-	}
-	s := w.pick()
-	transaction := w.begin(s.name)
-	if _, err := w.conn.Exec(ctx, "begin"); err != nil {
+func (w *worker) transact(ctx context.Context) error {
+	if err := w.connect(ctx); err != nil {
 		return err
 	}
-	if _, err := w.conn.Exec(ctx, "insert into public.faults_committed values ($1)", transaction); err != nil {
+	return w.perform(ctx, w.pick())
+}
+
+// perform runs a transaction of a shape. The worker must be connected.
+func (w *worker) perform(ctx context.Context, s *shape) error {
+	if s.whole != nil {
+		w.count(s.name)
+		return s.whole(w, ctx)
+	}
+	transaction := w.begin(s.name)
+	if err := w.open(ctx, w.conn, "begin", transaction); err != nil {
 		return err
 	}
 	if err := s.play(w, ctx, transaction); err != nil {
 		return err
 	}
 	return s.end(w, ctx, transaction)
+}
+
+func (w *worker) connect(ctx context.Context) (err error) {
+	if w.conn == nil {
+		if w.conn, err = pgx.Connect(ctx, w.url); err != nil {
+			w.conn = nil
+		}
+	}
+	return err
+}
+
+// open begins a transaction and leaves its number in it.
+func (w *worker) open(ctx context.Context, conn *pgx.Conn, begin string, transaction int64) error {
+	if _, err := conn.Exec(ctx, begin); err != nil {
+		return err
+	}
+	_, err := conn.Exec(ctx, "insert into public.faults_committed values ($1)", transaction)
+	return err
 }
 
 // commit ends the transaction. Until it is answered nobody knows.
@@ -89,6 +133,27 @@ func (w *worker) decide(ctx context.Context, transaction int64, statement string
 	return nil
 }
 
+// commitBetween commits, and keeps between which positions.
+func (w *worker) commitBetween(ctx context.Context, transaction int64) error {
+	before, err := w.position(ctx)
+	if err != nil {
+		return err
+	}
+	w.between(transaction, before, 0)
+	if err := w.commit(ctx, transaction); err != nil {
+		return err
+	}
+	after, err := w.position(ctx)
+	w.between(transaction, before, after)
+	return err
+}
+
+// position is how far the WAL is now.
+func (w *worker) position(ctx context.Context) (lsn uint64, err error) {
+	err = w.conn.QueryRow(ctx, "select (pg_current_wal_insert_lsn() - '0/0')::bigint").Scan(&lsn)
+	return lsn, err
+}
+
 func (w *worker) rollback(ctx context.Context, _ int64) error {
 	_, err := w.conn.Exec(ctx, "rollback")
 	return err
@@ -97,169 +162,124 @@ func (w *worker) rollback(ctx context.Context, _ int64) error {
 // vanish drops the connection in the middle of the transaction.
 func (w *worker) vanish(context.Context, int64) error { return errors.New("the application vanishes") }
 
-// commitInTwoPhases prepares the transaction, lets some time pass, and then commits or rolls back, perhaps on another
-// connection.
-func (w *worker) commitInTwoPhases(ctx context.Context, transaction int64) error {
-	gid := fmt.Sprintf("faults-%d", transaction)
-	w.end(transaction, open) // from here on it may outlive us
-	if _, err := w.conn.Exec(ctx, "prepare transaction '"+gid+"'"); err != nil {
+// cutCommit sends COMMIT, or a part of it, and drops the connection: whether it is committed only the database knows.
+func (w *worker) cutCommit(_ context.Context, transaction int64) error {
+	message, err := (&pgproto3.Query{String: "commit"}).Encode(nil)
+	if err != nil {
 		return err
 	}
-	w.dawdle()
-	if w.random.IntN(3) == 0 {
-		w.disconnect()
-		var err error
-		if w.conn, err = pgx.Connect(ctx, w.url); err != nil {
-			w.conn = nil
-			return err
-		}
+	conn, err := w.conn.PgConn().Hijack()
+	if err != nil {
+		return err
 	}
+	w.conn = nil
+	w.end(transaction, open)
+	if w.random.IntN(4) == 0 {
+		message = message[:len(message)/2]
+	}
+	_, _ = conn.Conn.Write(message) // whatever arrives
+	return errors.Join(errors.New("the application's connection is cut"), conn.Conn.Close())
+}
+
+func gidOf(transaction int64) string { return fmt.Sprintf("faults-%d", transaction) }
+
+// prepare is the first phase.
+func (w *worker) prepare(ctx context.Context, transaction int64) error {
+	w.end(transaction, open) // from here on it may outlive us
+	_, err := w.conn.Exec(ctx, "prepare transaction '"+gidOf(transaction)+"'")
+	return err
+}
+
+// finish is the second phase.
+func (w *worker) finish(ctx context.Context, transaction int64) error {
 	if w.random.IntN(3) > 0 {
-		return w.decide(ctx, transaction, "commit prepared '"+gid+"'")
+		return w.decide(ctx, transaction, "commit prepared '"+gidOf(transaction)+"'")
 	}
-	if _, err := w.conn.Exec(ctx, "rollback prepared '"+gid+"'"); err != nil {
+	if _, err := w.conn.Exec(ctx, "rollback prepared '"+gidOf(transaction)+"'"); err != nil {
 		return err
 	}
 	w.end(transaction, rolledBack)
 	return nil
 }
 
-// dawdle lets other transactions come in between.
-func (w *worker) dawdle() {
-	<-time.After(time.Duration(w.random.IntN(20)) * time.Millisecond)
-}
-
-// compose makes a row up: its id, type and payload.
-func (w *worker) compose(transaction int64) (event string, k *kind, payload string) {
-	k = &kinds[w.random.IntN(len(kinds))]
-	event = fmt.Sprintf("%08x-%04x-4%03x-8%03x-%012x",
-		w.random.Uint32(), w.random.Uint32()&0xffff, w.random.Uint32()&0xfff, w.random.Uint32()&0xfff, w.random.Uint64()&0xffffffffffff)
-	size := w.random.IntN(200)
-	if w.random.IntN(50) == 0 {
-		size = 30_000 // stored out of line
+// commitInTwoPhases prepares the transaction, lets some time pass, and then commits or rolls back, perhaps on another
+// connection.
+func (w *worker) commitInTwoPhases(ctx context.Context, transaction int64) error {
+	if err := w.prepare(ctx, transaction); err != nil {
+		return err
 	}
-	payload = fmt.Sprintf(`{"contact": {"id": %q, "note": %q}}`, event, strings.Repeat("walpost ", size/8))
-	if k.quarantined {
-		payload = fmt.Sprintf("[%q]", event)
-	}
-	w.inserted(event, row{transaction: transaction, kind: k})
-	return event, k, payload
-}
-
-const insertSQL = `insert into public.outbox (id, aggregate_type, aggregate_id, event_type, payload)
-	values ($1, 'contact', $1::uuid::text, $2, $3::text::jsonb)`
-
-func (w *worker) insert(ctx context.Context, transaction int64) (event string, err error) {
-	event, k, payload := w.compose(transaction)
-	_, err = w.conn.Exec(ctx, insertSQL, event, k.event, payload)
-	return event, err
-}
-
-// insertSome inserts a few rows, slowly at times.
-func (w *worker) insertSome(ctx context.Context, transaction int64) error {
-	slow := w.random.IntN(3) == 0
-	for range 1 + w.random.IntN(6) {
-		if _, err := w.insert(ctx, transaction); err != nil {
+	w.dawdle()
+	if w.random.IntN(3) == 0 {
+		w.disconnect()
+		if err := w.connect(ctx); err != nil {
 			return err
 		}
-		if slow {
-			w.dawdle()
-		}
 	}
+	return w.finish(ctx, transaction)
+}
+
+// leavePrepared prepares the transaction and leaves it to somebody who comes later, with faults in between.
+func (w *worker) leavePrepared(ctx context.Context, transaction int64) error {
+	if err := w.prepare(ctx, transaction); err != nil {
+		return err
+	}
+	w.leave(transaction)
 	return nil
 }
 
-// insertWithSavepoints nests savepoints and rolls back to some of them.
-func (w *worker) insertWithSavepoints(ctx context.Context, transaction int64) error {
-	var since []int // for each open savepoint, how many rows there were
-	var events []string
-	for range 3 + w.random.IntN(8) {
-		switch choice := w.random.IntN(6); {
-		case choice < 2:
-			if _, err := w.conn.Exec(ctx, fmt.Sprintf("savepoint s%d", len(since))); err != nil {
-				return err
-			}
-			since = append(since, len(events))
-		case choice < 4 || len(since) == 0:
-			event, err := w.insert(ctx, transaction)
-			if err != nil {
-				return err
-			}
-			events = append(events, event)
-		case choice == 4: // to any of them, which takes all within it
-			to := w.random.IntN(len(since))
-			if _, err := w.conn.Exec(ctx, fmt.Sprintf("rollback to savepoint s%d", to)); err != nil {
-				return err
-			}
-			w.undo(events[since[to]:])
-			events, since = events[:since[to]], since[:to+1]
-		default:
-			to := w.random.IntN(len(since))
-			if _, err := w.conn.Exec(ctx, fmt.Sprintf("release savepoint s%d", to)); err != nil {
-				return err
-			}
-			since = since[:to]
-		}
+// endPrepared ends the transaction that was left prepared first.
+func (w *worker) endPrepared(ctx context.Context) error {
+	transaction, ok := w.takeLeft()
+	if !ok {
+		return nil
 	}
-	return nil
+	return w.finish(ctx, transaction)
 }
 
-// insertInSubtransactions inserts each row in a subtransaction of its own and undoes some. More than 64 of them don't
-// fit into the server's cache.
-func (w *worker) insertInSubtransactions(ctx context.Context, transaction int64) error {
-	n := 1 + w.random.IntN(8)
-	if w.random.IntN(10) == 0 {
-		n = 80
+// conflict runs two serializable transactions into each other: each reads what the other writes, so one of them fails.
+func (w *worker) conflict(ctx context.Context) error {
+	other, err := pgx.Connect(ctx, w.url)
+	if err != nil {
+		return err
 	}
-	var ids, types, payloads, undone []string
-	var flags []bool
-	for range n {
-		event, k, payload := w.compose(transaction)
-		ids, types, payloads = append(ids, event), append(types, k.event), append(payloads, payload)
-		flags = append(flags, w.random.IntN(3) == 0)
-		if flags[len(flags)-1] {
-			undone = append(undone, event)
+	defer other.Close(ctx) //nolint:errcheck // its transaction is over, or lost with it
+	second := &worker{workload: w.workload, random: w.random, conn: other}
+	one, two := w.begin("serializable"), w.begin("serializable")
+	for _, side := range []struct {
+		*worker
+		transaction int64
+	}{{w, one}, {second, two}} {
+		if err := side.open(ctx, side.conn, "begin isolation level serializable", side.transaction); err != nil {
+			return err
+		}
+		if _, err := side.conn.Exec(ctx, "select count(*) from public.faults_conflict"); err != nil {
+			return err
+		}
+		if err := side.insertSome(ctx, side.transaction); err != nil {
+			return err
 		}
 	}
-	w.undo(undone)
-	_, err := w.conn.Exec(ctx, "select public.faults_insert($1::text[]::uuid[], $2, $3::text[]::jsonb[], $4)", ids, types, payloads, flags)
-	return err
-}
-
-// insertAndDelete leaves no row behind, as hosts do whose outbox is empty always. The WAL has the event.
-func (w *worker) insertAndDelete(ctx context.Context, transaction int64) error {
-	for range 1 + w.random.IntN(3) {
-		event, err := w.insert(ctx, transaction)
+	for _, side := range []struct {
+		*worker
+		transaction int64
+	}{{w, one}, {second, two}} {
+		_, err := side.conn.Exec(ctx, "insert into public.faults_conflict values ($1)", side.transaction)
+		if err == nil {
+			err = side.commit(ctx, side.transaction)
+		}
+		if serializationFailure(err) {
+			side.end(side.transaction, rolledBack)
+			w.count("serialization failure")
+			_, err = side.conn.Exec(ctx, "rollback")
+		}
 		if err != nil {
 			return err
 		}
-		if _, err := w.conn.Exec(ctx, "delete from public.outbox where id = $1", event); err != nil {
-			return err
-		}
 	}
 	return nil
 }
 
-// insertMany inserts more rows than a batch of the stream or a queue has.
-func (w *worker) insertMany(ctx context.Context, transaction int64) error {
-	var ids, types, payloads []string
-	for range 100 {
-		event, k, payload := w.compose(transaction)
-		ids, types, payloads = append(ids, event), append(types, k.event), append(payloads, payload)
-	}
-	_, err := w.conn.Exec(ctx, `insert into public.outbox (id, aggregate_type, aggregate_id, event_type, payload)
-		select id::uuid, 'contact', id, type, payload::jsonb from unnest($1::text[], $2::text[], $3::text[]) as new (id, type, payload)`,
-		ids, types, payloads)
-	return err
-}
-
-// insertAndFail makes the transaction fail at its end.
-func (w *worker) insertAndFail(ctx context.Context, transaction int64) error {
-	if err := w.insertSome(ctx, transaction); err != nil {
-		return err
-	}
-	if _, err := w.conn.Exec(ctx, "select 1 / 0"); err == nil || w.conn.IsClosed() {
-		return errors.New("the connection is lost")
-	}
-	return nil
+// dawdle lets other transactions come in between.
+func (w *worker) dawdle() {
+	<-time.After(time.Duration(w.random.IntN(20)) * time.Millisecond)
 }

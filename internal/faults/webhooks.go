@@ -3,10 +3,19 @@
 package faults
 
 import (
-	"fmt"
 	"net/http"
 	"strings"
 	"time"
+)
+
+// outcome of a delivery is what its endpoint's script demands in the end.
+type outcome string
+
+const (
+	arrives    outcome = "delivered"
+	fails      outcome = "failed"      // the schedule comes to its end
+	isParked   outcome = "parked"      // nobody enables the webhook again
+	isMistaken outcome = "quarantined" // the rules can't make a request of it
 )
 
 // webhook is one that the suite's configuration has.
@@ -17,20 +26,22 @@ type webhook struct {
 	timeout time.Duration
 	// usual is the status that a healthy endpoint answers with.
 	usual func(delivery, *request) int
-	// hopeless says that every delivery ends as failed.
-	hopeless bool
+	// outcome is what becomes of every delivery.
+	outcome outcome
 }
 
-// many is a schedule that outlasts every fault.
+// many is a schedule that outlasts every fault. step is its every wait.
 var many = "[" + strings.TrimSuffix(strings.Repeat(`"1s", `, 100), ", ") + "]"
+
+const step = time.Second
 
 var webhooks = []webhook{
 	{
-		name: "good", topics: "*", timeout: 10 * time.Second, usual: always(http.StatusOK),
+		name: "good", topics: "*", timeout: 10 * time.Second, usual: always(http.StatusOK), outcome: arrives,
 		options: `retry = ` + many,
 	},
 	{ // a fifth of the deliveries arrives at the second attempt only, and its queue is short
-		name: "flaky", topics: "*", timeout: 10 * time.Second,
+		name: "flaky", topics: "*", timeout: 10 * time.Second, outcome: arrives,
 		usual: func(_ delivery, q *request) int {
 			if q.attempt == 1 && q.id[0] < '3' {
 				return http.StatusInternalServerError
@@ -40,14 +51,34 @@ var webhooks = []webhook{
 		options: "concurrency = 8\nqueue = 20\nretry = " + many,
 	},
 	{ // gives up soon on an endpoint that hangs
-		name: "hasty", topics: "contact.tagged", timeout: time.Second, usual: always(http.StatusNoContent),
+		name: "hasty", topics: "contact.tagged", timeout: time.Second, usual: always(http.StatusNoContent), outcome: arrives,
 		options: "timeout = \"1s\"\nretry = " + many,
 	},
 	{
-		name: "hopeless", topics: "contact.untagged", timeout: 10 * time.Second, usual: always(http.StatusInternalServerError),
-		options: `retry = ["1s"]`, hopeless: true,
+		name: "hopeless", topics: "contact.untagged", timeout: 10 * time.Second,
+		usual: always(http.StatusInternalServerError), outcome: fails,
+		options: `retry = ["1s"]`,
+	},
+	{ // a status that no retry follows
+		name: "strict", topics: "contact.untagged", timeout: 10 * time.Second,
+		usual: always(http.StatusUnprocessableEntity), outcome: fails,
+		options: "permanent = [422]\nretry = " + many,
+	},
+	{ // disabled by its first delivery, for good
+		name: "closed", topics: "contact.created", timeout: 10 * time.Second, usual: always(http.StatusGone), outcome: isParked,
+		options: `retry = ` + many,
+	},
+	{ // the note is no JSON
+		name: "mistaken", topics: "lead.created", timeout: 10 * time.Second, usual: always(http.StatusOK), outcome: isMistaken,
+		options: "body = " + mistake,
 	},
 }
+
+// mistake is the body of the webhook "mistaken"; correction makes it good.
+const (
+	mistake    = `{ contact = event.data.contact, parsed = jsondecode(event.data.contact.note) }`
+	correction = `{ contact = event.data.contact }`
+)
 
 func always(status int) func(delivery, *request) int {
 	return func(delivery, *request) int { return status }
@@ -59,21 +90,11 @@ func webhookNamed(name string) *webhook {
 			return &webhooks[i]
 		}
 	}
-	return &webhook{name: name, usual: always(http.StatusNotFound)}
+	return &webhook{name: name, usual: always(http.StatusNotFound), outcome: arrives}
 }
 
 // takes reports whether the webhook is sent a topic.
 func (w *webhook) takes(topic string) bool { return w.topics == "*" || w.topics == topic }
-
-// configuration is the HCL of the suite's walpost.
-func configuration(receiver, slot string) string {
-	var s strings.Builder
-	fmt.Fprintf(&s, "database { url = env(\"DATABASE_URL\") }\noutbox {\n  slot = %q\n  publication = %q\n}\n", slot, publication)
-	for _, w := range webhooks {
-		fmt.Fprintf(&s, "webhook %q {\ntopics = [%q]\nurl = \"%s/%s\"\n%s\n}\n", w.name, w.topics, receiver, w.name, w.options)
-	}
-	return s.String()
-}
 
 // kind is a sort of outbox row.
 type kind struct {

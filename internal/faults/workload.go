@@ -26,6 +26,16 @@ type row struct {
 	transaction int64
 	kind        *kind
 	undone      bool // its savepoint was rolled back to
+	deleted     bool // by its own transaction: the WAL has it, the table doesn't
+}
+
+// transaction is one of the application's.
+type transaction struct {
+	shape string
+	fate  fate
+	ended time.Time // when the answer to its end was there, or it was clear that there is none
+	// after and before are positions between which it was committed, of those that delete their rows; before 0: unknown.
+	after, before uint64
 }
 
 // workload is what all workers did. Every transaction also inserts its number into a table, so that the fate of one whose
@@ -33,15 +43,17 @@ type row struct {
 type workload struct {
 	url string // past the proxy: the application's network isn't at fault here
 
-	mu     sync.Mutex
-	rows   map[string]row
-	fates  map[int64]fate
-	shapes tally // transactions by shape
-	last   int64 // number of a transaction
+	mu           sync.Mutex
+	rows         map[string]row
+	transactions map[int64]*transaction
+	prepared     []int64 // those that were left so, oldest first
+	shapes       tally   // transactions by shape
+	last         int64   // number of a transaction
 }
 
 const workloadDDL = `
 create table public.faults_committed (transaction bigint primary key);
+create table public.faults_conflict (transaction bigint);
 create function public.faults_insert(ids uuid[], types text[], payloads jsonb[], undone boolean[]) returns void
 language plpgsql as $$
 begin
@@ -58,8 +70,13 @@ begin
 	end loop;
 end $$;`
 
-func newWorkload(url string) *workload {
-	return &workload{url: url, rows: map[string]row{}, fates: map[int64]fate{}, shapes: tally{}}
+// applicationName tells the workload's sessions from others.
+const applicationName = "faults_workload"
+
+func newWorkload(admin string) *workload {
+	return &workload{
+		url: admin + "&application_name=" + applicationName, rows: map[string]row{}, transactions: map[int64]*transaction{}, shapes: tally{},
+	}
 }
 
 // begin gives the next transaction its number.
@@ -67,15 +84,48 @@ func (w *workload) begin(shape string) int64 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.last++
-	w.fates[w.last] = rolledBack
+	w.transactions[w.last] = &transaction{shape: shape, fate: rolledBack}
 	w.shapes[shape]++
 	return w.last
 }
 
-func (w *workload) end(transaction int64, f fate) {
+// count counts what is no transaction of its own.
+func (w *workload) count(shape string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.fates[transaction] = f
+	w.shapes[shape]++
+}
+
+func (w *workload) end(number int64, f fate) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	t := w.transactions[number]
+	t.fate, t.ended = f, time.Now()
+}
+
+// between keeps where in the WAL a transaction was committed.
+func (w *workload) between(number int64, after, before uint64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	t := w.transactions[number]
+	t.after, t.before = after, before
+}
+
+// leave keeps a prepared transaction for whoever takes it.
+func (w *workload) leave(number int64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.prepared = append(w.prepared, number)
+}
+
+func (w *workload) takeLeft() (number int64, ok bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.prepared) == 0 {
+		return 0, false
+	}
+	number, w.prepared = w.prepared[0], w.prepared[1:]
+	return number, true
 }
 
 func (w *workload) inserted(event string, r row) {
@@ -94,10 +144,19 @@ func (w *workload) undo(events []string) {
 	}
 }
 
-// committed reports whether a row was committed. settle must have been called.
-func (w *workload) committed(event string) (row, bool) {
+func (w *workload) deleted(event string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	r := w.rows[event]
+	r.deleted = true
+	w.rows[event] = r
+}
+
+// committed gives a row and its transaction if it was committed. settle must have been called.
+func (w *workload) committed(event string) (row, *transaction, bool) {
 	r, ok := w.rows[event]
-	return r, ok && !r.undone && w.fates[r.transaction] == committed
+	t := w.transactions[r.transaction]
+	return r, t, ok && !r.undone && t.fate == committed
 }
 
 // worker is one connection of the application.
@@ -105,11 +164,13 @@ type worker struct {
 	*workload
 	random *rand.Rand
 	conn   *pgx.Conn
+	turn   int  // how many transactions it has begun
+	first  bool // of the workers
 }
 
 // work commits and rolls back transactions until ctx ends, and connects again whenever the connection is lost.
-func (w *workload) work(ctx context.Context, seed uint64, pace time.Duration) {
-	one := &worker{workload: w, random: rand.New(rand.NewPCG(seed, 1))}
+func (w *workload) work(ctx context.Context, seed uint64, number int, pace time.Duration) {
+	one := &worker{workload: w, random: rand.New(rand.NewPCG(seed, uint64(number))), first: number == 0}
 	defer one.disconnect()
 	for ctx.Err() == nil {
 		// A transaction is not cut by the end of the run: the faults do that.
@@ -137,9 +198,12 @@ func (w *worker) disconnect() {
 // settle learns from the database what became of transactions whose COMMIT was not answered. It ends prepared
 // transactions that were left, half of them by committing. What contradicts the record is an error.
 func (w *workload) settle(ctx context.Context, conn *pgx.Conn) error {
+	if err := w.awaitSessions(ctx, conn); err != nil {
+		return err
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	rows, _ := conn.Query(ctx, "select gid from pg_prepared_xacts")
+	rows, _ := conn.Query(ctx, "select gid from pg_prepared_xacts where database = current_database()")
 	left, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	if err != nil {
 		return fmt.Errorf("list prepared transactions: %w", err)
@@ -156,30 +220,47 @@ func (w *workload) settle(ctx context.Context, conn *pgx.Conn) error {
 	if _, err := pgx.ForEachRow(rows, []any{&number}, func() error { marked[number] = true; return nil }); err != nil {
 		return fmt.Errorf("read what was committed: %w", err)
 	}
-	for transaction, f := range w.fates {
+	for number, t := range w.transactions {
 		switch {
-		case f == open && marked[transaction]:
-			w.fates[transaction] = committed
-		case f == open:
-			w.fates[transaction] = rolledBack
-		case (f == committed) != marked[transaction]:
-			return fmt.Errorf("transaction %d: the workload has fate %d, the database has it committed: %v", transaction, f, marked[transaction])
+		case t.fate == open && marked[number]:
+			t.fate = committed
+		case t.fate == open:
+			t.fate = rolledBack
+		case (t.fate == committed) != marked[number]:
+			return fmt.Errorf("transaction %d (%s): the workload has fate %d, the database has it committed: %v", number, t.shape, t.fate, marked[number])
 		}
 	}
 	return nil
 }
 
+// awaitSessions waits until the server has ended the workload's sessions: it may still be at a COMMIT whose sender is gone.
+func (w *workload) awaitSessions(ctx context.Context, conn *pgx.Conn) error {
+	const left = `select count(*) from pg_stat_activity where application_name = $1 and datname = current_database()`
+	for {
+		var sessions int
+		if err := conn.QueryRow(ctx, left, applicationName).Scan(&sessions); err != nil {
+			return fmt.Errorf("count the workload's sessions: %w", err)
+		}
+		if sessions == 0 {
+			return nil
+		}
+		if !wait(ctx, 20*time.Millisecond) {
+			return fmt.Errorf("%d sessions of the workload don't end: %w", sessions, ctx.Err())
+		}
+	}
+}
+
 // summary is what the workload did. settle must have been called.
 func (w *workload) summary() (rows, ghosts, transactions, rollbacks int) {
 	for event := range w.rows {
-		if _, ok := w.committed(event); ok {
+		if _, _, ok := w.committed(event); ok {
 			rows++
 		} else {
 			ghosts++
 		}
 	}
-	for _, f := range w.fates {
-		if f == committed {
+	for _, t := range w.transactions {
+		if t.fate == committed {
 			transactions++
 		} else {
 			rollbacks++
