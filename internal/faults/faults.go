@@ -102,7 +102,9 @@ func (g *ground) play(ctx context.Context, d *deck) {
 func (g *ground) strike(ctx context.Context, s strike) {
 	spell := g.journal.begin(s.fault)
 	defer g.journal.end(spell)
-	heal, err := s.inject(context.WithoutCancel(ctx), g, s.random)
+	injecting, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	defer cancel()
+	heal, err := s.inject(injecting, g, s.random)
 	if err != nil {
 		g.problem("inject %s: %v", s.name, err)
 	}

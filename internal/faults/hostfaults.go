@@ -180,7 +180,7 @@ func lockOutbox(ctx context.Context, g *ground, _ *rand.Rand) (heal func(context
 		return nil, err
 	}
 	_, err = conn.Exec(ctx, "set lock_timeout = '10s'; begin; lock table public.outbox in access exclusive mode")
-	if hasState(err, "55P03") {
+	if hasState(err, lockNotAvailable) {
 		err = nil // the workload was quicker
 	}
 	return func(ctx context.Context) error { return conn.Close(ctx) }, err

@@ -47,8 +47,12 @@ func (g *ground) lose(ctx context.Context, conn *pgx.Conn, statements []string) 
 	if _, err := conn.Exec(ctx, end, g.slot); err != nil {
 		return fmt.Errorf("end the slot's reader: %w", err)
 	}
+	// A new slot waits for all transactions that run, also those that were left prepared, which no walpost could do anything about.
+	if _, err := conn.Exec(ctx, "set lock_timeout = '1s'"); err != nil {
+		return err
+	}
 	for _, sql := range statements {
-		if _, err := conn.Exec(ctx, g.named(sql)); err != nil && !missing(err) {
+		if _, err := conn.Exec(ctx, g.named(sql)); err != nil && !missing(err) && !hasState(err, lockNotAvailable) {
 			return fmt.Errorf("execute %q: %w", sql, err)
 		}
 	}
@@ -60,6 +64,9 @@ func busy(err error) bool { return hasState(err, "55006") }
 
 // missing reports that there is no slot, or that there is one already: a recovery is under way.
 func missing(err error) bool { return hasState(err, "42704") || hasState(err, "42710") }
+
+// lockNotAvailable is the SQLSTATE after a lock_timeout.
+const lockNotAvailable = "55P03"
 
 func hasState(err error, code string) bool {
 	var pg *pgconn.PgError
