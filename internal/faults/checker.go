@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -191,6 +192,17 @@ func (c *checker) unrecoverable(r *row, t *transaction, event string) bool {
 // slotLost is the kind of the incident that a lost slot leaves.
 const slotLost = "slot_lost"
 
+// gaps tells the incidents, beside where a transaction was committed.
+func (c *checker) gaps(t *transaction) string {
+	var s strings.Builder
+	fmt.Fprintf(&s, "  committed between %X and %X\n", t.after, t.before)
+	for i := range c.incidents {
+		gap := &c.incidents[i]
+		fmt.Fprintf(&s, "  incident %s from %X to %X, %s – %s: %s\n", gap.Kind, gap.LSNFrom, gap.LSNTo, clock(gap.At), clock(gap.ResolvedAt), gap.Detail)
+	}
+	return s.String()
+}
+
 // checkDelivery compares a delivery's end with what its endpoint's script demands.
 func (c *checker) checkDelivery(d delivery) {
 	arrived := anySucceeded(c.receiver.book[d])
@@ -213,8 +225,9 @@ func (c *checker) checkDelivery(d delivery) {
 	case want == arrives && arrived:
 		c.problem("recorded: %v has arrived and is %q:\n%s", d, state, c.story(d.event))
 	default:
+		_, t, _ := c.workload.committed(d.event)
 		c.figures.lost++
-		c.problem("lost: %v should be %s; in the ledger %q, arrived %v:\n%s", d, want, state, arrived, c.story(d.event))
+		c.problem("lost: %v should be %s; in the ledger %q, arrived %v:\n%s%s", d, want, state, arrived, c.story(d.event), c.gaps(t))
 	}
 }
 

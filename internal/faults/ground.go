@@ -302,6 +302,11 @@ func (g *ground) drainWell(ctx context.Context) (number int, err error) {
 	switch {
 	case err != nil:
 		return 0, err
+	case n != nil && n.reached: // a failpoint that it had not met before
+		if err := g.runner.start(); err != nil {
+			return 0, err
+		}
+		return g.drainWell(ctx)
 	case n == nil:
 		return 0, errors.New("walpost has ended")
 	case n.code != 0:

@@ -33,6 +33,9 @@ func losing(statements ...string) func(context.Context, *ground, *rand.Rand) (fu
 			g.losses.Add(1)
 			for try := 0; ; try++ {
 				err := g.lose(ctx, conn, statements)
+				if conn.IsClosed() {
+					return nil // Postgres has another fault at the same time
+				}
 				if !busy(err) || try == 50 {
 					return err
 				}
@@ -48,7 +51,7 @@ func (g *ground) lose(ctx context.Context, conn *pgx.Conn, statements []string) 
 		return fmt.Errorf("end the slot's reader: %w", err)
 	}
 	// A new slot waits for all transactions that run, also those that were left prepared, which no walpost could do anything about.
-	if _, err := conn.Exec(ctx, "set lock_timeout = '1s'"); err != nil {
+	if _, err := conn.Exec(ctx, impatience); err != nil {
 		return err
 	}
 	for _, sql := range statements {
