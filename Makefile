@@ -21,12 +21,13 @@ race: ## run all tests under the race detector
 	go test -race ./...
 
 .PHONY: matrix
-matrix: ## run what touches Postgres on Postgres 17 and 18 too (from npm)
-	for v in 17 18; do WALPOST_PG_BIN=$$(.ci/postgres $$v) go test ./cdc ./internal/ledger ./daemon || exit 1; done
+matrix: ## run what touches Postgres, and the fault suite, on Postgres 15, 17 and 18 (17 and 18 from npm)
+	go test ./cdc ./internal/ledger ./daemon ./internal/faults
+	for v in 17 18; do WALPOST_PG_BIN=$$(.ci/postgres $$v) go test ./cdc ./internal/ledger ./daemon ./internal/faults || exit 1; done
 
 .PHONY: faults
-faults: ## play faults at random for FAULTS_FOR (default 1h) and check the invariants; FAULTS_SEED repeats a run
-	FAULTS_FOR=$${FAULTS_FOR:-1h} go test -race -timeout 0 -v -run TestFaults ./internal/faults
+faults: ## play faults at random for FAULTS_FOR (default 1h) and check the invariants; FAULTS_SEED repeats a schedule
+	FAULTS_FOR=$${FAULTS_FOR:-1h} go test -race -timeout 0 -v -run 'TestFaults|TestSessions' ./internal/faults
 
 .PHONY: bounds
 bounds: ## measure memory, retained WAL and the host's shutdown with the numbers of docs/bounds.md (half an hour)
