@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -182,15 +183,15 @@ func (c *checker) unrecoverable(r *row, t *transaction, event string) bool {
 	}
 	for i := range c.incidents {
 		gap := &c.incidents[i]
-		if gap.Kind == slotLost && (t.before == 0 || t.before > gap.LSNFrom) && (gap.LSNTo == 0 || t.after <= gap.LSNTo) {
+		if (t.before == 0 || t.before > gap.LSNFrom) && (gap.LSNTo == 0 || t.after <= gap.LSNTo) {
 			return true
 		}
 	}
 	return false
 }
 
-// slotLost is the kind of the incident that a lost slot leaves.
-const slotLost = "slot_lost"
+// lossKinds are of the incidents that slots and publications leave.
+var lossKinds = []string{"slot_lost", "publication_lost"}
 
 // gaps tells the incidents, beside where a transaction was committed.
 func (c *checker) gaps(t *transaction) string {
@@ -298,7 +299,7 @@ func (c *checker) checkIncidents() {
 	for i := range c.incidents {
 		incident := &c.incidents[i]
 		c.figures.incidents[incident.Kind]++
-		if incident.Kind != slotLost || c.losses.Load() == 0 || incident.ResolvedAt.IsZero() {
+		if !slices.Contains(lossKinds, incident.Kind) || c.losses.Load() == 0 || incident.ResolvedAt.IsZero() {
 			c.problem("incident %s at %s, resolved %s: %s", incident.Kind, incident.At, incident.ResolvedAt, incident.Detail)
 		}
 	}
@@ -319,8 +320,8 @@ func (c *checker) countEnds() {
 			c.figures.ends["drained"]++
 		}
 	}
-	if c.runner.exhausted > 0 {
-		c.figures.ends["gave up after too many recoveries"] = c.runner.exhausted
+	if c.runner.refusals > 0 {
+		c.figures.ends["ended with an explanation"] = c.runner.refusals
 	}
 	if c.runner.stillAt > 0 {
 		c.figures.ends["ended before they streamed"] = c.runner.stillAt

@@ -15,12 +15,12 @@
 //	  - proxy.go: delays, freezes, cuts and resets connections
 //	  - process.go: walpost as a process that may be killed, frozen and drained
 //	  - faults.go: a fault is a named value with inject and heal; the goroutines that inject them
-//	  - processfaults.go, hostfaults.go, endpointfaults.go, slotfaults.go, disk_linux.go: the faults
+//	  - processfaults.go, hostfaults.go, endpointfaults.go, streamfaults.go, disk_linux.go: the faults
 //	  - checker.go, arrivals.go, repeats.go: the invariants of DESIGN §3, asked of the three records
 //	  - story.go, journal.go, recoverytimes.go, summary.go: what is told of it
 //
 // Hands, one goroutine each, inject faults side by side: into the daemon's process, into Postgres and the network, into the
-// endpoints, and into the slot. Each plays its faults as a deck of cards that is shuffled anew when it is through, so even
+// endpoints, and into the stream. Each plays its faults as a deck of cards that is shuffled anew when it is through, so even
 // a short run meets every kind. When the time is over everything is healed, the rest is delivered, and the checker speaks:
 //
 //   - lost: a committed row whose deliveries neither arrived nor are accounted for in the ledger as their endpoint demands

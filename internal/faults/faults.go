@@ -15,6 +15,8 @@ type fault struct {
 	lasts time.Duration
 	// skews says that leases end at other times than they should while it lasts.
 	skews bool
+	// loses says that it takes from the stream what only the table has then.
+	loses bool
 	// inject begins it. heal, which may be nil, ends it; it is called whatever has happened meanwhile.
 	inject func(ctx context.Context, g *ground, random *rand.Rand) (heal func(context.Context) error, err error)
 }
@@ -33,7 +35,7 @@ func (g *ground) hands() []hand {
 		{"process", processFaults, 4 * time.Second},
 		{"host", hostFaults, 2500 * time.Millisecond},
 		{"endpoint", endpointFaults(), 800 * time.Millisecond},
-		{"slot", slotFaults, 30 * time.Second},
+		{"stream", streamFaults, 30 * time.Second},
 	}
 }
 

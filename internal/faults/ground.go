@@ -99,7 +99,7 @@ func prepare(ctx context.Context, admin, slot, dir string) (g *ground, err error
 		return g, err
 	}
 	at.Host, at.User = g.proxy.address(), url.UserPassword(roleName, "secret")
-	g.runner = &runner{config: g.rules.path, url: at.String(), logs: dir, problem: g.problem}
+	g.runner = &runner{config: g.rules.path, url: at.String(), logs: dir, problem: g.problem, lossy: func() bool { return g.losses.Load() > 0 }}
 	return g, nil
 }
 

@@ -33,11 +33,6 @@ var hostFaults = []fault{
 	{name: "outbox locked", lasts: 2 * time.Second, inject: lockOutbox},
 	{name: "outbox: vacuum full", inject: statements("vacuum full public.outbox")},
 	{name: "outbox: vacuum freeze", inject: statements("vacuum (freeze) public.outbox")},
-	{name: "publication widened", lasts: 3 * time.Second, inject: statements(
-		"alter publication "+publication+" set (publish = 'insert, update, delete')",
-		"alter publication "+publication+" add table public.faults_conflict",
-		"", "alter publication "+publication+" set (publish = 'insert')",
-		"alter publication "+publication+" drop table public.faults_conflict")},
 	{name: "clock shifted", lasts: 3 * time.Second, skews: true, inject: shiftClock},
 	{name: "network: latency", lasts: 3 * time.Second, inject: func(_ context.Context, g *ground, random *rand.Rand) (func(context.Context) error, error) {
 		g.proxy.slow(time.Duration(5+random.IntN(100)) * time.Millisecond)
@@ -102,11 +97,15 @@ func (g *ground) exec(ctx context.Context, statements ...string) error {
 
 // with lends a superuser's connection past the proxy.
 func (g *ground) with(ctx context.Context, use func(*pgx.Conn) error) error {
-	conn, err := pgx.Connect(ctx, g.admin)
-	if err != nil {
-		return fmt.Errorf("connect past the proxy: %w", err)
+	for {
+		conn, err := pgx.Connect(ctx, g.admin)
+		if err == nil {
+			return errors.Join(use(conn), conn.Close(ctx))
+		}
+		if !wait(ctx, 100*time.Millisecond) { // another hand may be restarting Postgres
+			return fmt.Errorf("connect past the proxy: %w", err)
+		}
 	}
-	return errors.Join(use(conn), conn.Close(ctx))
 }
 
 // impatience keeps a fault from waiting for a lock behind a prepared transaction, with the whole application behind it.

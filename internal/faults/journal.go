@@ -17,6 +17,8 @@ type spell struct {
 	from, to time.Time // to is zero while it lasts
 	// skews says that it makes walpost's leases end early or late.
 	skews bool
+	// loses says that it takes something from the stream.
+	loses bool
 }
 
 // overlaps reports whether the spell and a span of time have a moment in common.
@@ -33,7 +35,7 @@ type journal struct {
 func (j *journal) begin(f fault) *spell {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	s := &spell{fault: f.name, from: time.Now(), skews: f.skews}
+	s := &spell{fault: f.name, from: time.Now(), skews: f.skews, loses: f.loses}
 	j.spells = append(j.spells, s)
 	return s
 }

@@ -33,8 +33,6 @@ const (
 	exitConfig  = 3                      // of a walpost whose configuration is no good
 	exitSetup   = 7                      // of a walpost that ended with a SetupError
 	saysReady   = "ready"                // on its standard output
-
-	saysExhausted = "had to be recovered" // in the error of one that gives up
 )
 
 // child is walpost, if this program was started to be one. It works until SIGTERM, and then drains.
@@ -130,16 +128,17 @@ type runner struct {
 	config, url string
 	logs        string // folder for what each process says
 	problem     func(format string, args ...any)
+	lossy       func() bool // something was taken from the stream
 
 	mu    sync.Mutex
 	runs  []*run
 	armed ambush // of the next process
-	// exhausted counts those that gave up after too many recoveries.
-	exhausted int
-	stillAt   int // ends before it streamed: walpost doesn't wait for a Postgres that is down when it starts
-	closed    bool
-	waiting   sync.WaitGroup
-	respawns  *time.Timer
+	// refusals counts those that ended with an explanation.
+	refusals int
+	stillAt  int // ends before it streamed: walpost doesn't wait for a Postgres that is down when it starts
+	closed   bool
+	waiting  sync.WaitGroup
+	respawns *time.Timer
 }
 
 // ambush is a failpoint that kills a process when it comes by for the nth time.
@@ -224,8 +223,8 @@ func (r *runner) wait(n *run) {
 	case <-n.ready:
 		switch {
 		case n.reached:
-		case n.code == exitSetup && strings.Contains(n.log.String(), saysExhausted):
-			r.exhausted++ // a supervisor starts it again, and it recovers
+		case n.code == exitSetup && r.lossy():
+			r.refusals++ // it has said what is wrong with slot or publication; a supervisor starts it again
 		default:
 			r.problem("walpost %d ended by itself with status %d:\n%s", n.number, n.code, n.log)
 		}

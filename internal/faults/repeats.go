@@ -65,7 +65,7 @@ func (c *checker) cause(d delivery, before, after *request) string {
 		return "replayed from quarantine"
 	}
 	if c.recovering(before.at, after.received) {
-		return "a lost slot was recovered"
+		return "the table was read"
 	}
 	lease := webhookNamed(d.webhook).timeout + leaseMargin
 	during := hostFaultsOf(c.journal.during(before.at, after.received))
@@ -78,7 +78,7 @@ func (c *checker) cause(d delivery, before, after *request) string {
 // recovering reports whether the table was read in place of a lost slot at some time between two moments.
 func (c *checker) recovering(from, to time.Time) bool {
 	return slices.ContainsFunc(c.incidents, func(i ledger.Incident) bool {
-		return i.Kind == slotLost && i.At.Before(to) && (i.ResolvedAt.IsZero() || i.ResolvedAt.After(from))
+		return i.At.Before(to) && (i.ResolvedAt.IsZero() || i.ResolvedAt.After(from))
 	})
 }
 
