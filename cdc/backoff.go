@@ -74,6 +74,9 @@ func (o *outage) failed(err error, pause time.Duration) {
 	o.log.Warn().Err(err).Int("attempts", o.attempts).Dur("retry_in", pause).Msg("replication interrupted")
 }
 
+// forget ends an outage without a word: another process leads, and whether the server can be reached is its matter.
+func (o *outage) forget() { o.attempts, o.cause = 0, "" }
+
 // recovered ends the outage, if there was one.
 func (o *outage) recovered() {
 	if o.attempts == 0 {

@@ -41,7 +41,7 @@ func connectionConfig(o Options, replication bool) (*pgconn.Config, error) {
 	// The role's or database's own settings may change how values are written, or hide a warning we wait for.
 	params := config.RuntimeParams
 	if params["application_name"] == "" {
-		params["application_name"] = "walpost"
+		params["application_name"] = o.Application
 	}
 	params["client_encoding"] = "UTF8"
 	params["client_min_messages"] = "warning"

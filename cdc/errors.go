@@ -13,6 +13,8 @@ var (
 	ErrOtherSystem = errors.New("other database system")
 	// ErrSlotActive says that another process reads the slot. It is retryable: a standby waits with it.
 	ErrSlotActive = errors.New("replication slot is active")
+	// errDeposed says that Options.Lead has taken the slot away.
+	errDeposed = errors.New("another process leads")
 	// ErrUndecodable says that the server sent something that this package doesn't understand. The slot is not
 	// advanced past it.
 	ErrUndecodable = errors.New("undecodable replication message")

@@ -2,6 +2,8 @@ package cdc
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"sync/atomic"
 	"time"
 )
@@ -80,9 +82,16 @@ func (f *feed) reconnect(ctx context.Context, o *Options, session func(context.C
 	outage := outage{log: o.Logger, counters: &f.counters}
 	for {
 		started := time.Now()
-		err := session(ctx, &outage)
+		err := f.led(ctx, o, &outage, session)
 		if ctx.Err() != nil {
 			return nil
+		}
+		if errors.Is(err, errDeposed) { // what is left of its rows goes the way of all others, and counts no more
+			outage.forget()
+			if !settle(ctx, 0) {
+				return nil
+			}
+			continue
 		}
 		if !Retryable(err) {
 			return err
@@ -96,6 +105,22 @@ func (f *feed) reconnect(ctx context.Context, o *Options, session func(context.C
 			return nil
 		}
 	}
+}
+
+// led runs a session once this process may have it, and until it no longer may.
+func (f *feed) led(ctx context.Context, o *Options, outage *outage, session func(context.Context, *outage) error) error {
+	if o.Lead == nil {
+		return session(ctx, outage)
+	}
+	leading, err := o.Lead(ctx)
+	if err != nil {
+		return fmt.Errorf("wait for the lead: %w", err)
+	}
+	err = session(leading, outage)
+	if leading.Err() != nil && ctx.Err() == nil {
+		return errDeposed
+	}
+	return err
 }
 
 // sleep waits, and reports whether ctx is still open.

@@ -20,6 +20,8 @@ type Options struct {
 	// ConnString is an ordinary Postgres connection string (URL or key=value) of a role with the REPLICATION
 	// attribute. It must lead to the server itself: most poolers can't replicate.
 	ConnString string
+	// Application is the application_name of the connections, unless the connection string has one ("walpost").
+	Application string
 	// Schema and Table name the table whose inserts are streamed. An empty Schema is "public".
 	Schema, Table string
 	// Columns must exist in the table; Setup refuses otherwise and says which name may have been meant.
@@ -27,11 +29,15 @@ type Options struct {
 	// Slot is the replication slot, 1 to 63 characters of a-z, 0-9 and _. Publication is any identifier.
 	Slot, Publication string
 
+	// Lead is asked before everything else of a connection. It waits until this process may read the slot, and gives a
+	// context that ends when it may no longer, which closes the connection. Nil: it always may.
+	Lead func(ctx context.Context) (leading context.Context, err error)
 	// Resume is asked before every connect for the durable checkpoint; nil means that there is none, and only
 	// then may the slot be created. Nil as a function: there never is one.
 	Resume func(ctx context.Context) (*Resume, error)
-	// Acquired is called once per connection, when the slot is ours and before any of its rows is handed over.
-	// An error closes the connection and counts as Retryable says.
+	// Acquired is called once per connection, when the slot is ours and before any of its rows is handed over. When rows
+	// are to be read from the table in its place it is called before that, too, with Identity.Reading. An error closes the
+	// connection and counts as Retryable says.
 	Acquired func(ctx context.Context, id Identity) error
 
 	// Lost is told of a lost slot or publication before anything is done about it, and makes durable that the table has to be read:
@@ -68,6 +74,9 @@ type Resume struct {
 	LSN      LSN    // end of the newest transaction that is wholly dealt with
 	SystemID string // of the database cluster (IDENTIFY_SYSTEM); empty = not known
 	Timeline int32  // on which LSN was reached; 0 = not known
+	// Superseded: another process has read the slot since this Source did, or may have. What was received and isn't
+	// resolved was sent to that one: it is forgotten here, and what the slot sends is received anew.
+	Superseded bool
 	// Snapshot is a pg_snapshot in text form that was taken before an LSN was read that is at or below LSN; so all that
 	// it sees is dealt with. Empty = none.
 	Snapshot string
@@ -92,6 +101,8 @@ type Identity struct {
 	// Snapshot is what a Poller begins after where there is no checkpoint, a pg_snapshot in text form: Acquired makes it
 	// durable, or what is committed before the first checkpoint is not seen by who begins again.
 	Snapshot string
+	// Reading says that rows from the table come first, and that the slot is not being read yet.
+	Reading bool
 	// Recovery is the latest that this process has read from the table; nil = none.
 	Recovery *Recovery
 }
@@ -102,6 +113,9 @@ var slotName = regexp.MustCompile(`^[a-z0-9_]{1,63}$`)
 func (o Options) withDefaults() Options {
 	if o.Schema == "" {
 		o.Schema = "public"
+	}
+	if o.Application == "" {
+		o.Application = "walpost"
 	}
 	for _, d := range []struct {
 		field *time.Duration

@@ -199,12 +199,15 @@ func (s *polling) begin(ctx context.Context, resume *Resume, identity *Identity)
 	if err != nil {
 		return err
 	}
+	if resume != nil && resume.Superseded {
+		s.kept, s.unsettled, s.batch, s.bytes = nil, nil, nil, 0
+	}
 	if s.kept != nil && s.tracker.Load().timeline == identity.Timeline {
 		s.since, s.repeated = *s.kept, true
 		return nil
 	}
 	s.kept = nil
-	s.tracker.Store(newTracker(identity.Timeline, 0, s.advanced))
+	s.tracker.Swap(newTracker(identity.Timeline, 0, s.advanced)).replaced.Store(true)
 	switch {
 	case resume != nil && resume.Snapshot != "":
 		if s.since, err = parseSnapshot(resume.Snapshot); err == nil && s.since.xmax > m.seen.xmax {

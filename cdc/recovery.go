@@ -241,6 +241,10 @@ func (r *recovery) renew(ctx context.Context, identity Identity, resume *Resume,
 	latest := &Recovery{Position: made.confirmed, Backlog: backlog}
 	identity.Start = made.confirmed
 	s.followTimeline(identity)
+	identity.Reading = true
+	if err := s.acquired(ctx, identity); err != nil {
+		return 0, err
+	}
 	if err := r.read(ctx, latest, resume); err != nil {
 		return 0, err
 	}

@@ -88,6 +88,17 @@ func (s *Source) followTimeline(found Identity) {
 		s.opts.Logger.Warn().Int32("timeline", found.Timeline).Int32("before", current.timeline).
 			Msg("the server's timeline has changed; unconfirmed rows are read again")
 	}
+	s.track(newTracker(found.Timeline, found.Start, s.advanced))
+}
+
+// track begins to track anew.
+func (s *Source) track(t *tracker) {
 	s.received = received{}
-	s.tracker.Store(newTracker(found.Timeline, found.Start, s.advanced))
+	s.tracker.Swap(t).replaced.Store(true)
+}
+
+// anew forgets what was received, in the connection that follows another reader's.
+func (s *Source) anew() {
+	s.track(newTracker(0, 0, s.advanced))
+	s.recoveries.latest = nil
 }

@@ -35,6 +35,10 @@ type Row struct {
 	txn *txn
 }
 
+// Obsolete reports that the row is of no account any more: the stream has begun anew since it was received, and who reads
+// the slot now has got it again, or will. Resolving it changes nothing.
+func (r *Row) Obsolete() bool { return r.txn.tracker.replaced.Load() }
+
 // Resolve says that nothing more is to be done for the row: it is delivered, or durably recorded elsewhere.
 // It is called exactly once for each row, from any goroutine; a position to confirm never passes a row that
 // isn't resolved.

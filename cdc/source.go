@@ -61,6 +61,11 @@ func (s *Source) settle(ctx context.Context, pause time.Duration) bool {
 
 // session is one connection from login to its end. Its error is classified, and never nil unless ctx ended.
 func (s *Source) session(ctx context.Context, outage *outage) error {
+	defer func() {
+		if ctx.Err() != nil {
+			s.recoveries.lost = nil // of a time when the slot was ours
+		}
+	}()
 	resume, err := s.resume(ctx)
 	if err != nil {
 		return err
@@ -73,6 +78,9 @@ func (s *Source) session(ctx context.Context, outage *outage) error {
 	s.established = true
 	if err := s.checkSystem(resume, identity); err != nil {
 		return err
+	}
+	if resume != nil && resume.Superseded {
+		s.anew()
 	}
 
 	backlog := s.backlog(resume) // makes the slot itself
@@ -88,10 +96,8 @@ func (s *Source) session(ctx context.Context, outage *outage) error {
 	}
 	s.followTimeline(identity)
 	s.streamed, s.identity = true, identity
-	if s.opts.Acquired != nil {
-		if err := s.opts.Acquired(ctx, identity); err != nil {
-			return acquireError(err)
-		}
+	if err := s.acquired(ctx, identity); err != nil {
+		return err
 	}
 	s.counters.connected.Store(true)
 	defer s.counters.connected.Store(false)
@@ -104,6 +110,16 @@ func (s *Source) session(ctx context.Context, outage *outage) error {
 		Msg("replication started")
 	outage.recovered()
 	return s.lose(s.stream(ctx, conn, found.table.OID))
+}
+
+func (s *Source) acquired(ctx context.Context, identity Identity) error {
+	if s.opts.Acquired == nil {
+		return nil
+	}
+	if err := s.opts.Acquired(ctx, identity); err != nil {
+		return acquireError(err)
+	}
+	return nil
 }
 
 // begin takes the slot, after what it has lost was read from the table, and says in identity from where.

@@ -12,6 +12,7 @@ import (
 type tracker struct {
 	timeline int32
 	advanced chan<- struct{} // cap 1
+	replaced atomic.Bool     // another one tracks what the stream sends now
 
 	mu         sync.Mutex
 	head, tail *txn     // received and not yet part of the prefix, in commit order

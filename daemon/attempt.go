@@ -61,6 +61,9 @@ func (p *pipeline) attempt(q *queue, w work) {
 }
 
 func (p *pipeline) attemptOne(q *queue, t *target, d *delivery) {
+	if q.leaves(d) {
+		return
+	}
 	if d.expired(time.Now(), t.webhook.Timeout) {
 		return // the claim is too old: the ledger gives the delivery out again
 	}

@@ -62,6 +62,9 @@ func (p *pipeline) attemptBatch(b *batch) {
 	now := time.Now()
 	b.routed = make([]*route.Delivery, 0, len(b.members))
 	b.keep(func(_ int, d *delivery) bool {
+		if b.queue.leaves(d) {
+			return false
+		}
 		if d.expired(now, b.target.webhook.Timeout) {
 			return false // the claim is too old: the ledger gives the delivery out again
 		}

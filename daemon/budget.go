@@ -1,6 +1,10 @@
 package daemon
 
-import "sync/atomic"
+import (
+	"context"
+	"sync/atomic"
+	"time"
+)
 
 // budget bounds the bytes of events in memory, whatever the number of queues that share them.
 type budget struct {
@@ -18,6 +22,23 @@ func (b *budget) take(n int64) { b.used.Add(n) }
 func (b *budget) release(n int64) {
 	b.used.Add(-n)
 	signal(b.freed)
+}
+
+// empties waits until no event is in memory, so that each that was taken is resolved or left, and reports whether that was
+// within the grace. Nobody may take more meanwhile.
+func (b *budget) empties(ctx context.Context, grace time.Duration) bool {
+	timer := time.NewTimer(grace)
+	defer timer.Stop()
+	for b.used.Load() > 0 {
+		select {
+		case <-b.freed:
+		case <-timer.C:
+			return b.used.Load() == 0
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return true
 }
 
 func (b *budget) full() bool { return b.used.Load() >= b.limit }

@@ -20,10 +20,11 @@ type checkpointer struct {
 	slot   string
 	outbox ledger.Outbox
 	every  time.Duration
-	owner  atomic.Pointer[ownership]
+	owner  atomic.Pointer[ownership] // of the latest term
 	// resumed is the checkpoint as it was found at the latest connect.
 	resumed    atomic.Pointer[ledger.Checkpoint]
 	saved      cdc.LSN
+	streamed   bool // a stream has begun before; the stream's goroutine alone uses it
 	state      trouble
 	watermarks watermarks
 	recovery   recovery
@@ -33,8 +34,16 @@ type checkpointer struct {
 
 // ownership is what we became when we got the slot.
 type ownership struct {
+	*term
 	identity cdc.Identity
-	epoch    int64
+}
+
+// owned gives what we are now, nil if another daemon leads or may.
+func (c *checkpointer) owned() *ownership {
+	if owner := c.owner.Load(); owner != nil && !owner.over.Load() {
+		return owner
+	}
+	return nil
 }
 
 // resume gives the stream the durable position to start from.
@@ -50,24 +59,69 @@ func (c *checkpointer) resume(ctx context.Context) (*cdc.Resume, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.counters.base.CompareAndSwap(nil, &saved.Counters)
 	c.resumed.Store(saved)
+	owner := c.owned()
 	return &cdc.Resume{
 		LSN: cdc.LSN(saved.LSN), SystemID: saved.SystemID, Timeline: saved.Timeline,
-		Snapshot: saved.Snapshot, Coverage: saved.Coverage, Recovering: recovering,
+		Superseded: owner == nil || owner.epoch != saved.Epoch,
+		Snapshot:   saved.Snapshot, Coverage: saved.Coverage, Recovering: recovering,
 	}, nil
 }
 
-// acquired takes the slot's next epoch, which fences the checkpoints of whoever had the slot before.
+// errOvertaken says that another daemon has led since the checkpoint was read.
+var errOvertaken = errors.New("another daemon has led meanwhile")
+
+// acquired takes the slot's next epoch, which fences whoever had the slot before: its checkpoints, and what it records of
+// the stream. A term that goes on keeps its epoch.
 func (c *checkpointer) acquired(ctx context.Context, id cdc.Identity) error {
-	epoch, err := c.ledger.Acquire(ctx, c.slot, id.SystemID, id.Timeline)
-	if err != nil {
+	before := c.owned()
+	var mine int64
+	if before != nil {
+		mine = before.epoch
+	}
+	epoch, err := c.ledger.Acquire(ctx, c.slot, id.SystemID, id.Timeline, mine)
+	switch {
+	case err != nil:
+		return err
+	case before == nil:
+		if err := c.beginTerm(ctx, id, epoch); err != nil {
+			return err
+		}
+	case before.epoch != epoch:
+		c.endTerm()
+		return errOvertaken
+	default:
+		c.owner.Store(&ownership{term: before.term, identity: id})
+	}
+	if id.Reading {
+		return nil
+	}
+	return c.connected(ctx, id, epoch)
+}
+
+// beginTerm begins to lead with the slot's epoch. What is received from now on is ours.
+func (c *checkpointer) beginTerm(ctx context.Context, id cdc.Identity, epoch int64) error {
+	if saved := c.resumed.Load(); saved != nil {
+		c.counters.continueFrom(saved.Counters)
+	}
+	t := &term{epoch: epoch}
+	c.owner.Store(&ownership{term: t, identity: id})
+	c.term.Store(t)
+	if err := ctx.Err(); err != nil { // the lead was lost just now, or we end
+		c.endTerm()
 		return err
 	}
-	if c.owner.Load() != nil {
+	c.log.Info().Str(keySlot, c.slot).Stringer(keyLSN, id.Start).Int64(keyEpoch, epoch).Msg("leading")
+	return nil
+}
+
+// connected takes note of a stream that is about to begin.
+func (c *checkpointer) connected(ctx context.Context, id cdc.Identity, epoch int64) error {
+	if c.streamed {
 		// Samples may be of transactions that a crash or a failover has undone since, whose ids others have now.
 		c.watermarks.clear()
 	}
+	c.streamed = true
 	if err := c.sample(ctx, id.Coverage); err != nil {
 		return err
 	}
@@ -75,12 +129,7 @@ func (c *checkpointer) acquired(ctx context.Context, id cdc.Identity) error {
 		return err
 	}
 	failpoint.Hit(failpoint.SlotAcquired)
-	if err := c.pass(ctx, id, epoch); err != nil {
-		return err
-	}
-	c.owner.Store(&ownership{identity: id, epoch: epoch})
-	c.log.Info().Str(keySlot, c.slot).Stringer(keyLSN, id.Start).Int64(keyEpoch, epoch).Msg("slot acquired")
-	return nil
+	return c.pass(ctx, id, epoch)
 }
 
 // pass raises the checkpoint to where the slot was found, if that is ahead: only idle WAL is between them. From then on
@@ -91,10 +140,15 @@ func (c *checkpointer) pass(ctx context.Context, id cdc.Identity, epoch int64) e
 		return nil
 	}
 	mark := c.watermarks.newest(at)
-	return c.ledger.SaveCheckpoint(ctx, ledger.Checkpoint{
-		Slot: c.slot, LSN: uint64(at), Epoch: epoch, Counters: c.counters.total(),
+	own, counters := c.counters.read()
+	err := c.ledger.SaveCheckpoint(ctx, ledger.Checkpoint{
+		Slot: c.slot, LSN: uint64(at), Epoch: epoch, Counters: counters,
 		Snapshot: mark.Snapshot, SnapshotLSN: mark.LSN, Coverage: id.Coverage,
 	})
+	if err == nil {
+		c.counters.keep(own)
+	}
+	return err
 }
 
 func (c *checkpointer) run(ctx context.Context) error {
@@ -192,7 +246,7 @@ const drainedAgain = 200 * time.Millisecond
 
 func (c *checkpointer) write(ctx context.Context, last bool) error {
 	position, ok := c.source.Progress()
-	owner := c.owner.Load()
+	owner := c.owned()
 	if !ok || owner == nil {
 		return nil
 	}
@@ -200,20 +254,23 @@ func (c *checkpointer) write(ctx context.Context, last bool) error {
 	pass := c.source.Idle
 	if position.Commit() > c.saved || last || c.watermarks.late(mark, c.saved) {
 		failpoint.Hit(failpoint.BeforeCheckpoint)
+		own, counters := c.counters.read()
 		err := c.ledger.SaveCheckpoint(ctx, ledger.Checkpoint{
 			Slot: c.slot, LSN: uint64(position.LSN()),
 			SystemID: owner.identity.SystemID, Timeline: owner.identity.Timeline,
-			Epoch: owner.epoch, Counters: c.counters.total(),
+			Epoch: owner.epoch, Counters: counters,
 			Drained:  last && c.orderly(),
 			Snapshot: mark.Snapshot, SnapshotLSN: mark.LSN, Coverage: owner.identity.Coverage,
 		})
 		if errors.Is(err, ledger.ErrFenced) {
+			c.overtaken(owner.term)
 			return nil // another daemon has the slot: what we know of its position no longer counts
 		}
 		if err != nil {
 			return err
 		}
 		failpoint.Hit(failpoint.AfterCheckpoint)
+		c.counters.keep(own)
 		c.saved = position.Commit()
 		c.watermarks.use(mark)
 		pass = c.source.Confirm

@@ -8,6 +8,8 @@ package daemon
 
 import (
 	"context"
+	"math/rand/v2"
+	"strconv"
 	"sync"
 	"sync/atomic"
 
@@ -22,17 +24,17 @@ import (
 type Daemon struct {
 	*pipeline
 	options      Options
+	title        ledger.Title
 	source       source
 	checkpointer *checkpointer
-	// wake, of capacity 1, makes the claimer look at the ledger now.
-	wake       chan struct{}
-	prepared   chan struct{} // closed once the ledger is there
-	ready      chan struct{}
-	readyOnce  sync.Once
-	reloading  sync.Mutex
-	seen       string // content of the configuration that was read last; reloading guards it
-	lastReload atomic.Pointer[ReloadStatus]
-	retired    sync.WaitGroup // queues of webhooks that a reload removed, until their attempts have ended
+	leadership   *leadership
+	prepared     chan struct{} // closed once the ledger is there
+	ready        chan struct{}
+	readyOnce    sync.Once
+	reloading    sync.Mutex
+	seen         string // content of the configuration that was read last; reloading guards it
+	lastReload   atomic.Pointer[ReloadStatus]
+	retired      sync.WaitGroup // queues of webhooks that a reload removed, until their attempts have ended
 	// intake ends at the first signal, sending (in pipeline) at the second.
 	intake                          context.Context
 	stopIntake, stopSends, stopWork context.CancelFunc
@@ -54,6 +56,9 @@ func New(o Options) (*Daemon, error) {
 	d.intake, d.stopIntake = context.WithCancel(context.Background())
 	d.sending, d.stopSends = context.WithCancel(context.Background())
 	d.working, d.stopWork = context.WithCancel(context.Background())
+	d.leadership = newLeadership(d.pipeline, o.Lease, d.join)
+	d.pipeline.overtaken = d.leadership.giveUp
+	d.title = ledger.Title{Name: o.Name, Version: o.Version, Tag: tag()}
 	first, err := d.newDraft(o.Config, o.Version, nil)
 	if err != nil {
 		return nil, err
@@ -89,6 +94,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	cfg := d.plan.Load().config
 	book, err := ledger.Open(ctx, ledger.Options{
 		ConnString: cfg.Database.URL.Reveal(), Record: ledger.Record(cfg.Ledger.Record), Logger: d.log,
+		Slot: cfg.Outbox.Slot, Application: d.title.String(), Replica: d.options.Name,
 	})
 	if err != nil {
 		return err
@@ -115,12 +121,15 @@ func (d *Daemon) prepare(ctx context.Context, cfg *config.Config) error {
 		state:  trouble{log: d.log, what: "save the checkpoint"},
 	}
 	options := SourceOptions(cfg, d.log)
+	options.Lead, options.Application = d.leadership.lead, d.title.String()
 	options.Resume, options.Lost = d.checkpointer.resume, d.checkpointer.lost
 	options.Acquired = func(ctx context.Context, id cdc.Identity) error {
 		if err := d.checkpointer.acquired(ctx, id); err != nil {
 			return err
 		}
-		d.readyOnce.Do(func() { close(d.ready) })
+		if !id.Reading {
+			d.readyOnce.Do(func() { close(d.ready) })
+		}
 		return nil
 	}
 	source, err := cdc.New(options)
@@ -143,3 +152,14 @@ func SourceOptions(cfg *config.Config, log zerolog.Logger) cdc.Options {
 		Logger: log,
 	}
 }
+
+// join makes this daemon a member of those that share the slot.
+func (d *Daemon) join(ctx context.Context) (*ledger.Member, error) {
+	cfg := d.plan.Load().config
+	return ledger.Join(ctx, ledger.Membership{
+		ConnString: cfg.Database.ReplicationURL.Reveal(), Slot: cfg.Outbox.Slot, Title: d.title, Lease: d.options.Lease,
+	})
+}
+
+// tag is unlike that of any other daemon, or of an earlier one with the same name.
+func tag() string { return strconv.FormatUint(uint64(rand.Uint32()), 36) }

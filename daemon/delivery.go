@@ -18,6 +18,8 @@ type event struct {
 	size   int64 // bytes that the row keeps in memory, its deliveries aside
 	open   atomic.Int32
 	budget *budget
+	term   *term // in which it was received
+	left   atomic.Bool
 }
 
 // expect sets how many deliveries must be resolved before the event is; it is called once, before any of them
@@ -34,7 +36,15 @@ func (e *event) resolve(n int) {
 		return
 	}
 	e.budget.release(int64(n)*deliveryOverhead + e.size)
-	e.source.Resolve()
+	if !e.left.Load() {
+		e.source.Resolve()
+	}
+}
+
+// leave counts n deliveries as left to who leads now. The event is never resolved: no position of ours may pass it.
+func (e *event) leave(n int) {
+	e.left.Store(true)
+	e.resolve(n)
 }
 
 // delivery is a route.Delivery in memory. The queue that holds it guards its mutable fields.
@@ -54,9 +64,6 @@ type delivery struct {
 	// expires is when the ledger may hand a claimed delivery to somebody else.
 	expires time.Time
 }
-
-// firstFence is the fence of a delivery that is recorded while its first attempt still runs.
-const firstFence = 1
 
 // size is what the delivery counts for in its queue's byte bound.
 func (d *delivery) size() int64 { return int64(len(d.Row.Payload) + len(d.Row.Headers)) }

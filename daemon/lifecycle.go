@@ -43,9 +43,10 @@ func (s *stage) end() {
 // operate starts the stages in the order of the data's way, and ends them in the order in which their work runs
 // out: what brings work, what does it, what records it, what confirms it.
 func (d *Daemon) operate() error {
-	writing, streaming, checkpointing := newStage(), newStage(), newStage()
+	leading, writing, streaming, checkpointing := newStage(), newStage(), newStage(), newStage()
 	intake := &stage{ctx: d.intake, stop: d.stopIntake}
 
+	leading.run(d.fail, d.leadership.run)
 	writing.run(d.fail, d.ledger.Run)
 	streaming.run(d.fail, d.stream)
 	checkpointing.run(d.fail, d.checkpointer.run)
@@ -69,14 +70,24 @@ func (d *Daemon) operate() error {
 
 	intake.end()
 	failpoint.Hit(failpoint.DrainIntakeEnded)
-	d.drain()
+	d.shut()
+	checkpointing.end()
+	letGo := func() {
+		streaming.end()
+		leading.end()
+	}
+	handedOver := d.handOver(router.taken)
+	if handedOver {
+		letGo()
+	}
+	d.awaitAttempts()
 	failpoint.Hit(failpoint.DrainQueuesEmpty)
 	writing.end()
 	failpoint.Hit(failpoint.DrainFlushed)
-	checkpointing.end()
-	d.confirm(router.taken)
-	failpoint.Hit(failpoint.DrainCheckpointed)
-	streaming.end()
+	if !handedOver {
+		d.confirm(router.taken)
+		letGo()
+	}
 	select {
 	case err := <-d.fatal:
 		return err
@@ -85,13 +96,16 @@ func (d *Daemon) operate() error {
 	}
 }
 
-// drain records what waits as owed and waits for the attempts that run.
-func (d *Daemon) drain() {
-	queues := d.plan.Load().queues
-	for _, q := range queues {
+// shut records what waits as owed.
+func (d *Daemon) shut() {
+	for _, q := range d.plan.Load().queues {
 		d.returnOwed(ledger.Pending, q.shut(gateStopped))
 	}
-	for _, q := range queues {
+}
+
+// awaitAttempts waits for the attempts that run.
+func (d *Daemon) awaitAttempts() {
+	for _, q := range d.plan.Load().queues {
 		q.workers.Wait()
 		q.aimed().endpoint.Close()
 	}
@@ -102,18 +116,24 @@ func (d *Daemon) drain() {
 func (d *Daemon) confirm(taken cdc.LSN) {
 	ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
 	defer cancel()
-	d.checkpointer.awaitCommit(ctx, taken)
-	if err := d.checkpointer.drained(ctx); err != nil {
+	if err := d.checkpoint(ctx, taken); err != nil {
 		d.log.Error().Err(err).Msg("last checkpoint not saved: the next start may repeat deliveries, with the same ids")
 	}
 }
 
-// prune keeps the ledger within its retention.
+func (d *Daemon) checkpoint(ctx context.Context, taken cdc.LSN) error {
+	d.checkpointer.awaitCommit(ctx, taken)
+	err := d.checkpointer.drained(ctx)
+	failpoint.Hit(failpoint.DrainCheckpointed)
+	return err
+}
+
+// prune keeps the ledger within its retention, while we lead.
 func (d *Daemon) prune(ctx context.Context) error {
 	trouble := trouble{log: d.log, what: "prune the ledger"}
 	ticker := time.NewTicker(pruneEvery)
 	defer ticker.Stop()
-	for {
+	for d.leadership.leads(ctx) {
 		_, err := d.ledger.Prune(ctx, d.plan.Load().config.Ledger.Retention)
 		if ctx.Err() != nil {
 			return nil
@@ -125,6 +145,7 @@ func (d *Daemon) prune(ctx context.Context) error {
 		case <-ticker.C:
 		}
 	}
+	return nil
 }
 
 const pruneEvery = time.Hour

@@ -20,4 +20,6 @@ const (
 	keyEpoch    = "epoch"
 	keyCount    = "count"
 	keyFailed   = "failed"
+	keyLeader   = "leader"
+	keySilent   = "silent"
 )

@@ -3,6 +3,8 @@ package daemon
 import (
 	"cmp"
 	"errors"
+	"fmt"
+	"os"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
@@ -36,6 +38,11 @@ type Options struct {
 	MemoryLimit int64
 	// CheckpointEvery is the shortest time between two checkpoints. Default: 1 s.
 	CheckpointEvery time.Duration
+	// Name is what this daemon is called among those that share the slot. Default: host:pid.
+	Name string
+	// Lease is how long the server may hear nothing of a leader until another daemon ends its sessions and leads. One whose
+	// process or connection has ended is followed at once. Default: 10 s.
+	Lease time.Duration
 	// ClaimEvery is how often the ledger is asked for due deliveries when nothing else wakes us. Default: 1 s.
 	ClaimEvery time.Duration
 }
@@ -51,5 +58,10 @@ func (o *Options) defaults() error {
 	o.MemoryLimit = cmp.Or(o.MemoryLimit, 32<<20)
 	o.CheckpointEvery = cmp.Or(o.CheckpointEvery, time.Second)
 	o.ClaimEvery = cmp.Or(o.ClaimEvery, time.Second)
+	o.Lease = cmp.Or(o.Lease, 10*time.Second)
+	if o.Name == "" {
+		host, _ := os.Hostname() // a name for people only: empty is fine
+		o.Name = fmt.Sprintf("%s:%d", host, os.Getpid())
+	}
 	return nil
 }

@@ -28,6 +28,9 @@ type pipeline struct {
 	wake chan struct{}
 	// turned is a test's signal, closed once the claimer has looked at the ledger.
 	turned atomic.Pointer[chan struct{}]
+	// term is the one in which this daemon leads, nil while it doesn't. overtaken says that another has the slot's epoch.
+	term      atomic.Pointer[term]
+	overtaken func(*term)
 	// fail ends the daemon with an error that must not be passed over.
 	fail func(error)
 }
@@ -42,7 +45,7 @@ func (p *pipeline) park(e *event, owed []ledger.Delivery) error {
 		return nil
 	}
 	p.counters.parked.Add(uint64(len(owed)))
-	return p.submit(ledger.Owed{Event: &e.row, Deliveries: owed, Done: p.resolves(e, len(owed))})
+	return p.submit(ledger.Owed{Epoch: e.term.epoch, Event: &e.row, Deliveries: owed, Done: p.resolves(e, len(owed))})
 }
 
 // quarantine keeps the event, or one delivery of it, with the problem that it gave.
@@ -50,7 +53,9 @@ func (p *pipeline) quarantine(e *event, problem route.Problem) error {
 	p.counters.quarantined.Add(1)
 	p.log.Warn().Str(keyEvent, e.row.ID).Str(keyRule, problem.Rule).Str(keyWebhook, problem.Webhook).
 		Str(keyTopic, problem.Topic).Str(keyProblem, problem.Error()).Msg("event quarantined")
-	return p.submit(quarantined(&e.row, problem, p.resolves(e, 1)))
+	entry := quarantined(&e.row, problem, p.resolves(e, 1))
+	entry.Epoch = e.term.epoch
+	return p.submit(entry)
 }
 
 func quarantined(row *outbox.Row, problem route.Problem, done func(error)) ledger.Quarantined {
@@ -66,7 +71,12 @@ func (p *pipeline) resolves(e *event, n int) func(error) {
 		if errors.Is(err, ledger.ErrStopped) {
 			return // we end: the event stays unresolved, and the slot sends it again
 		}
-		if err != nil && !errors.Is(err, ledger.ErrFenced) {
+		if errors.Is(err, ledger.ErrFenced) { // who leads now has the event, too
+			e.leave(n)
+			p.overtaken(e.term)
+			return
+		}
+		if err != nil {
 			// Passing over it would lose the event; its transaction stays unconfirmed instead.
 			p.fail(fmt.Errorf("record event %s: %w", e.row.ID, err))
 			return

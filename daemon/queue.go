@@ -213,7 +213,7 @@ func (q *queue) finish(d *delivery) {
 }
 
 // late takes out what is older than parkAfter: the waiting deliveries, which leave the queue, and the running ones, which
-// go on under firstFence. Both are to be recorded; the caller closes recording of the latter once it has handed them
+// go on under their term's fence. Both are to be recorded; the caller closes recording of the latter once it has handed them
 // to the ledger. What waits for the rest of a batch is not late for that.
 func (q *queue) late(now time.Time, parkAfter time.Duration) (waiting, running []*delivery) {
 	q.mu.Lock()
@@ -227,12 +227,23 @@ func (q *queue) late(now time.Time, parkAfter time.Duration) (waiting, running [
 	}
 	for d := range q.unrecorded {
 		if now.Sub(d.since) > parkAfter {
-			d.fence, d.recording = firstFence, make(chan struct{})
+			d.fence, d.recording = d.event.term.fence(), make(chan struct{})
 			delete(q.unrecorded, d)
 			running = append(running, d)
 		}
 	}
 	return waiting, running
+}
+
+// forsake takes out the fresh deliveries that wait: another daemon leads, which has them from the stream, too.
+func (q *queue) forsake() (waiting []*delivery) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for q.waiting.fresh.len() > 0 {
+		waiting = append(waiting, q.drop(&q.waiting.fresh))
+	}
+	q.await()
+	return waiting
 }
 
 // shut closes the gate and takes out all that waits. Running attempts go on. The hardest gate wins: what is

@@ -63,10 +63,13 @@ func (r *rig) edit(hcl string) {
 	}
 }
 
-func (r *rig) load() (*config.Config, hcl.Diagnostics) {
+func (r *rig) load() (*config.Config, hcl.Diagnostics) { return r.loadFrom(r.db.URL) }
+
+// loadFrom is load for a daemon that connects to the database by another address.
+func (r *rig) loadFrom(database string) (*config.Config, hcl.Diagnostics) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	env := func(name string) (string, bool) { return r.db.URL, name == "DATABASE_URL" }
+	env := func(name string) (string, bool) { return database, name == "DATABASE_URL" }
 	return config.Parse(map[string][]byte{"walpost.hcl": []byte(r.hcl)}, config.WithEnv(env))
 }
 

@@ -121,10 +121,14 @@ func (r *router) finish(intake context.Context, batches <-chan cdc.Batch) error 
 // row routes one row. An error means that the ledger didn't take what must be recorded because we are told to
 // stop working; the row is unresolved then, and comes again.
 func (r *router) row(intake context.Context, row *cdc.Row) error {
+	term := r.term.Load() // before the row is asked: one of an older term is obsolete by then
+	if term == nil || row.Obsolete() {
+		return nil // who leads now has it from the stream, too
+	}
 	p := r.plan.Load()
 	r.counters.events.Add(1)
 	r.taken = row.CommitLSN
-	e := &event{source: *row, budget: r.budget}
+	e := &event{source: *row, budget: r.budget, term: term}
 	problem := r.parse(p, e)
 	e.size = int64(len(e.row.Payload)+len(e.row.Headers)) + eventOverhead
 	r.budget.take(e.size)

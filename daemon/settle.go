@@ -24,6 +24,9 @@ func (p *pipeline) settle(t *target, d *delivery, r *result) {
 		Verdict: r.Verdict.String(), Class: r.classText(), Status: r.Status,
 		Duration: r.Duration, Excerpt: r.excerpt(), Captures: r.captures, Done: p.settled(d),
 	}
+	if !d.recorded() {
+		entry.Epoch = d.event.term.epoch
+	}
 	switch r.Verdict {
 	case sender.Delivered:
 		entry.State = ledger.Delivered

@@ -11,11 +11,21 @@ import (
 
 // Status is what the daemon knows beyond the ledger, at one moment.
 type Status struct {
+	Name        string          `json:"name"`
+	Lead        LeadStatus      `json:"lead"`
 	Stream      cdc.Stats       `json:"stream"`
 	Counters    ledger.Counters `json:"counters"`
 	MemoryBytes int64           `json:"memory_bytes"` // of the events that are in memory
 	Queues      []QueueStatus   `json:"queues"`       // by webhook name
 	Reload      *ReloadStatus   `json:"reload,omitempty"`
+}
+
+// LeadStatus is what the daemon is among those that share its slot.
+type LeadStatus struct {
+	Role   Role      `json:"role"`
+	Since  time.Time `json:"since"`
+	Epoch  int64     `json:"epoch,omitempty"`  // while it leads; 0 until it has the slot
+	Leader string    `json:"leader,omitempty"` // whom it stands by for
 }
 
 // QueueStatus is one webhook's queue.
@@ -35,6 +45,7 @@ type ReloadStatus struct {
 // Status may be called at any time from any goroutine.
 func (d *Daemon) Status() Status {
 	s := Status{
+		Name: d.options.Name, Lead: d.leadership.status(),
 		Counters: d.counters.total(), MemoryBytes: d.budget.used.Load(), Reload: d.lastReload.Load(),
 	}
 	select {

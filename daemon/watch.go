@@ -37,7 +37,7 @@ func (p *pipeline) recordLate(q *queue, now time.Time, parkAfter time.Duration) 
 		entry := d.entry(ledger.Pending)
 		entry.Fence, entry.DueIn = d.fence, q.lease()
 		p.counters.parked.Add(1)
-		_ = p.submit(ledger.Owed{Event: d.Row, Deliveries: []ledger.Delivery{entry}, Done: p.resolves(d.event, 1)})
+		_ = p.submit(ledger.Owed{Epoch: d.event.term.epoch, Event: d.Row, Deliveries: []ledger.Delivery{entry}, Done: p.resolves(d.event, 1)})
 		close(d.recording)
 	}
 }

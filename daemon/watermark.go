@@ -106,7 +106,7 @@ func (c *checkpointer) watch(ctx context.Context) error {
 		case <-ticker.C:
 		}
 		rows := c.source.Stats().Rows
-		owner := c.owner.Load()
+		owner := c.owned()
 		if rows == sampled || owner == nil {
 			continue
 		}
@@ -115,7 +115,7 @@ func (c *checkpointer) watch(ctx context.Context) error {
 			return nil
 		}
 		trouble.note(err)
-		if err == nil && c.owner.Load() == owner {
+		if err == nil && c.owned() == owner {
 			if mark.Coverage == owner.identity.Coverage { // else the stream may not have had all that it sees
 				c.watermarks.add(mark)
 			}

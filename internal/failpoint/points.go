@@ -53,14 +53,14 @@ const (
 	DrainBegun
 	// DrainIntakeEnded: no more rows and claims are taken.
 	DrainIntakeEnded
-	// DrainQueuesEmpty: what waited is owed, what ran has ended.
-	DrainQueuesEmpty
-	// DrainFlushed: the ledger has it all.
-	DrainFlushed
-	// DrainCheckpointed: the last checkpoint is written.
+	// DrainCheckpointed: what waited and what runs is owed, and the last checkpoint is written.
 	DrainCheckpointed
 	// DrainConfirmed: the stream has told the last position, and not ended.
 	DrainConfirmed
+	// DrainQueuesEmpty: another daemon may lead, and what ran has ended.
+	DrainQueuesEmpty
+	// DrainFlushed: the ledger has it all.
+	DrainFlushed
 	// LossRecorded: the loss of a slot is an incident, and nothing was done about it.
 	LossRecorded
 	// SlotDropped: what was left of the lost slot is gone.

@@ -29,11 +29,14 @@ var (
 	quarantineInsertSQL string
 	//go:embed sql/notify.sql
 	notifySQL string
+	//go:embed sql/fence.sql
+	fenceSQL string
 )
 
 // batch is a number of entries as the rows of few statements.
 type batch struct {
 	record      Record
+	epoch       int64 // of those entries that have one: they have the same
 	events      eventRows
 	owed        deliveryRows
 	first       attemptRows // outcomes of deliveries that are recorded now
@@ -50,6 +53,7 @@ func newBatch(entries []waiting, record Record, now time.Time) *batch {
 	b := &batch{record: record}
 	for i := range entries {
 		age := max(0, now.Sub(entries[i].since))
+		b.epoch = max(b.epoch, entries[i].epoch())
 		switch e := entries[i].Entry.(type) {
 		case Owed:
 			if len(e.Deliveries) > 0 {
@@ -75,7 +79,7 @@ func (b *batch) addOwed(event *outbox.Row, d *Delivery, age time.Duration) {
 
 func (b *batch) addAttempt(e *Attempted, age time.Duration) {
 	if e.Disable != nil {
-		b.disabled.add(e.Webhook, *e.Disable)
+		b.disabled.add(e.Webhook, *e.Disable, mustID(e.ID), e.Fence)
 		b.order.lock(e.Webhook)
 	}
 	b.order.touch(e.Webhook, e.Order)
@@ -134,6 +138,10 @@ func (l *Ledger) commit(ctx context.Context, entries []waiting, again bool) (los
 	b.order.end(&out)
 	if out.Len() == 0 {
 		return nil, nil
+	}
+	if b.epoch != 0 {
+		// Last, so that the checkpoint's row is locked for as short a time as can be.
+		out.Queue(fenceSQL, l.options.Slot, b.epoch)
 	}
 	failpoint.Hit(failpoint.BeforeLedgerWrite)
 	if err := l.pool.SendBatch(ctx, &out).Close(); err != nil {

@@ -32,6 +32,7 @@ type Checkpoint struct {
 	Counters    Counters
 	Drained     bool      // its owner ended in order: nothing above LSN is recorded
 	UpdatedAt   time.Time // set by the database
+	EpochAt     time.Time // when Epoch began; set by the database
 }
 
 // Counters are totals since the slot's first start. They are saved with the checkpoint, so they cost no write of their own,
@@ -52,7 +53,7 @@ func (l *Ledger) Checkpoint(ctx context.Context, slot string) (*Checkpoint, erro
 	var c Checkpoint
 	var position, snapshot lsn
 	err := l.pool.QueryRow(ctx, checkpointSQL, slot).Scan(&c.Slot, &position, &c.SystemID, &c.Timeline, &c.Epoch,
-		&c.Snapshot, &snapshot, &c.Coverage, &c.Counters, &c.Drained, &c.UpdatedAt)
+		&c.Snapshot, &snapshot, &c.Coverage, &c.Counters, &c.Drained, &c.UpdatedAt, &c.EpochAt)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, nil
 	}
@@ -64,9 +65,10 @@ func (l *Ledger) Checkpoint(ctx context.Context, slot string) (*Checkpoint, erro
 }
 
 // Acquire makes the caller, who holds the slot, its owner in the ledger, and gives the epoch: whoever owned it before can't
-// save a checkpoint any more. A slot without a checkpoint gets one at 0/0.
-func (l *Ledger) Acquire(ctx context.Context, slot, systemID string, timeline int32) (epoch int64, err error) {
-	err = l.pool.QueryRow(ctx, checkpointAcquireSQL, slot, systemID, timeline).Scan(&epoch)
+// save a checkpoint any more, nor record what the slot sent. It waits for what is just being recorded, which is in the
+// ledger afterwards. An owner whose epoch, mine, is still the newest keeps it. A slot without a checkpoint gets one at 0/0.
+func (l *Ledger) Acquire(ctx context.Context, slot, systemID string, timeline int32, mine int64) (epoch int64, err error) {
+	err = l.pool.QueryRow(ctx, checkpointAcquireSQL, slot, systemID, timeline, mine).Scan(&epoch)
 	if err != nil {
 		l.renew(err)
 		return 0, fmt.Errorf("acquire checkpoint of slot %q: %w", slot, err)

@@ -12,7 +12,7 @@ func TestCheckpoint(t *testing.T) {
 	if c, err := f.Checkpoint(ctx, "walpost"); c != nil || err != nil {
 		t.Fatalf("got %+v, %v before the first start", c, err)
 	}
-	epoch, err := f.Acquire(ctx, "walpost", "7318", 1)
+	epoch, err := f.Acquire(ctx, "walpost", "7318", 1, 0)
 	if err != nil || epoch != 1 {
 		t.Fatalf("acquired epoch %d, %v", epoch, err)
 	}
@@ -24,10 +24,10 @@ func TestCheckpoint(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := f.checkpoint(t)
-	if got.UpdatedAt.IsZero() {
+	if got.UpdatedAt.IsZero() || got.EpochAt.IsZero() {
 		t.Error("no time")
 	}
-	saved.UpdatedAt = got.UpdatedAt
+	saved.UpdatedAt, saved.EpochAt = got.UpdatedAt, got.EpochAt
 	if got != saved {
 		t.Errorf("got %+v, want %+v", got, saved)
 	}
@@ -54,7 +54,7 @@ func TestCheckpointIsFencedByEpoch(t *testing.T) {
 		t.Errorf("got %v for a slot that nobody acquired, want ErrFenced", err)
 	}
 	for want := range int64(2) {
-		if epoch, err := f.Acquire(ctx, "walpost", "7318", int32(want)+1); err != nil || epoch != want+1 {
+		if epoch, err := f.Acquire(ctx, "walpost", "7318", int32(want)+1, 0); err != nil || epoch != want+1 {
 			t.Fatalf("acquired epoch %d, %v; want %d", epoch, err, want+1)
 		}
 	}

@@ -184,7 +184,7 @@ func TestStatus(t *testing.T) {
 	}
 
 	f.db.Exec(t, fmt.Sprintf("select pg_create_logical_replication_slot('%s', 'pgoutput')", f.db.Name))
-	if _, err := f.Acquire(ctx, f.db.Name, "7318", 1); err != nil {
+	if _, err := f.Acquire(ctx, f.db.Name, "7318", 1, 0); err != nil {
 		t.Fatal(err)
 	}
 	for n, state := range []State{Pending, Parked, Parked, Failed} {

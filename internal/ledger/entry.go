@@ -11,12 +11,13 @@ import (
 )
 
 // Entry is one thing for the writer to record: an Owed, an Attempted or a Quarantined. Its Done, if any, is called once,
-// from the writer's goroutine: with nil after the commit, with ErrFenced if the ledger has a newer owner of the delivery,
-// with ErrStopped if it was not written, or with the reason why Postgres refuses this very entry. Done must not block, so it must
+// from the writer's goroutine: with nil after the commit, with ErrFenced if the ledger has a newer owner of the delivery
+// or, where the entry has an Epoch, of the slot, with ErrStopped if it was not written, or with the reason why Postgres refuses this very entry. Done must not block, so it must
 // not Submit.
 type Entry interface {
 	check() error
 	done() func(error)
+	epoch() int64
 	rows() int
 	bytes() int64
 }
@@ -33,7 +34,12 @@ type Delivery struct {
 }
 
 // Owed records deliveries of one event. What is recorded already stays as it is, so a repeat after a crash is harmless.
+//
+// An entry of what the slot sent has the Epoch of Acquire under which it was received, and is refused with ErrFenced once
+// another daemon has acquired the slot: the server sends the event to that one again, which may have delivered it, so
+// that a debt recorded now would be none. 0: the ledger had it before.
 type Owed struct {
+	Epoch      int64
 	Event      *outbox.Row
 	Deliveries []Delivery
 	Done       func(error)
@@ -50,6 +56,7 @@ const VerdictInterrupted = "interrupted"
 // log (RecordAll) or nothing (RecordFailures), apart from its captures.
 type Attempted struct {
 	ID             string // UUID, text form
+	Epoch          int64  // as of Owed; for a delivery with a Fence, that alone decides
 	Event          *outbox.Row
 	Topic, Webhook string
 	Attempt        int   // number of the attempt, from 1
@@ -73,6 +80,7 @@ type Reason struct{ By, Why string }
 // Quarantined records an event that is no good row, or that a rule could not be evaluated on. The same event, rule, webhook
 // and topic is recorded once; a repeat renews the diagnostic.
 type Quarantined struct {
+	Epoch                int64 // as of Owed
 	Event                *outbox.Row
 	Rule, Webhook, Topic string // "" where it does not apply
 	Diagnostic           string
@@ -85,6 +93,10 @@ const entryOverhead = 512
 func (e Owed) done() func(error)        { return e.Done }
 func (e Attempted) done() func(error)   { return e.Done }
 func (e Quarantined) done() func(error) { return e.Done }
+
+func (e Owed) epoch() int64        { return e.Epoch }
+func (e Attempted) epoch() int64   { return e.Epoch }
+func (e Quarantined) epoch() int64 { return e.Epoch }
 
 func (e Owed) rows() int        { return 1 + len(e.Deliveries) }
 func (e Attempted) rows() int   { return 1 + len(e.Captures) }

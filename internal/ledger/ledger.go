@@ -46,6 +46,10 @@ type Options struct {
 	ConnString string
 	// Record defaults to RecordFailures.
 	Record Record
+	// Slot is the replication slot that the entries' epochs are of.
+	Slot string
+	// Application is the application_name of the sessions, unless ConnString has one. Default: walpost.
+	Application string
 	// Replica names this daemon in the attempt log. Default: the host's name.
 	Replica string
 	// BatchSize is the number of rows that are worth a transaction at once. Fewer wait for BatchDelay after the
@@ -83,6 +87,9 @@ func (o *Options) setDefaults() {
 	if o.Replica == "" {
 		o.Replica, _ = os.Hostname() // a name for people only: empty is fine
 	}
+	if o.Application == "" {
+		o.Application = "walpost"
+	}
 	if o.BatchSize == 0 {
 		o.BatchSize = 100
 	}
@@ -113,7 +120,6 @@ const maxConns = 4
 
 // sessionDefaults are what the connection string may set otherwise.
 var sessionDefaults = map[string]string{
-	"application_name":                    "walpost",
 	"lock_timeout":                        "5s",
 	"statement_timeout":                   "30s",
 	"idle_in_transaction_session_timeout": "30s",
@@ -139,7 +145,7 @@ func Open(ctx context.Context, o Options) (*Ledger, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open ledger: %w", err)
 	}
-	setSessionParams(&config.ConnConfig.Config)
+	setSessionParams(&config.ConnConfig.Config, o.Application)
 	config.MaxConns = maxConns
 	config.ConnConfig.DialFunc = impatient(config.ConnConfig.DialFunc)
 	pool, err := pgxpool.NewWithConfig(ctx, config)
@@ -154,7 +160,10 @@ func Open(ctx context.Context, o Options) (*Ledger, error) {
 	}, nil
 }
 
-func setSessionParams(config *pgconn.Config) {
+func setSessionParams(config *pgconn.Config, application string) {
+	if config.RuntimeParams["application_name"] == "" {
+		config.RuntimeParams["application_name"] = application
+	}
 	for name, value := range sessionDefaults {
 		if _, set := config.RuntimeParams[name]; !set {
 			config.RuntimeParams[name] = value

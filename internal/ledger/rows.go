@@ -114,15 +114,21 @@ func (r *attemptRows) args() []any {
 	}
 }
 
-type webhookRows struct{ name, by, why []string }
+type webhookRows struct {
+	name, by, why []string
+	delivery      []pgtype.UUID // under whose claim the reason was found; NULL: none
+	fence         []int64
+}
 
-func (r *webhookRows) add(name string, reason Reason) {
+// add adds a webhook to disable. fence is the claim's that must still be good; 0: whatever has happened.
+func (r *webhookRows) add(name string, reason Reason, delivery pgtype.UUID, fence int64) {
 	r.name = append(r.name, name)
 	r.by = append(r.by, clean(reason.By, maxExcerpt))
 	r.why = append(r.why, clean(reason.Why, maxExcerpt))
+	r.delivery, r.fence = append(r.delivery, delivery), append(r.fence, fence)
 }
 
-func (r *webhookRows) args() []any { return []any{r.name, r.by, r.why} }
+func (r *webhookRows) args() []any { return []any{r.name, r.by, r.why, r.delivery, r.fence} }
 
 type quarantineRows struct{ event, rule, webhook, topic, diagnostic []string }
 

@@ -47,16 +47,16 @@ func TestSessionsThatMayNotWriteAreReplaced(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, Options{})
 	ctx := t.Context()
-	if _, err := f.Acquire(ctx, "s", "1", 1); err != nil {
+	if _, err := f.Acquire(ctx, "s", "1", 1, 0); err != nil {
 		t.Fatal(err)
 	}
 	f.db.Exec(t, `do $$ begin execute format('alter database %I set default_transaction_read_only = on', current_database()); end $$`)
 	f.pool.Reset()
-	if _, err := f.Acquire(ctx, "s", "1", 1); err == nil {
+	if _, err := f.Acquire(ctx, "s", "1", 1, 0); err == nil {
 		t.Fatal("a read-only session writes")
 	}
 	f.db.Exec(t, `begin read write; do $$ begin execute format('alter database %I reset default_transaction_read_only', current_database()); end $$; commit`)
-	if _, err := f.Acquire(ctx, "s", "1", 1); err != nil {
+	if _, err := f.Acquire(ctx, "s", "1", 1, 0); err != nil {
 		t.Errorf("the session is still the old one: %v", err)
 	}
 }

@@ -71,7 +71,7 @@ func textOf(s *string) string {
 // is disabled already keeps its first reason.
 func (l *Ledger) Disable(ctx context.Context, name string, reason Reason) error {
 	var rows webhookRows
-	rows.add(name, reason)
+	rows.add(name, reason, pgtype.UUID{}, 0)
 	var batch pgx.Batch
 	batch.Queue(webhookDisableSQL, rows.args()...)
 	batch.Queue(notifySQL)

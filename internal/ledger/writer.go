@@ -17,6 +17,9 @@ func (l *Ledger) Submit(ctx context.Context, e Entry) error {
 	if err := e.check(); err != nil {
 		return fmt.Errorf("submit to the ledger: %w", err)
 	}
+	if e.epoch() != 0 && l.options.Slot == "" {
+		return errors.New("submit to the ledger: an entry has an epoch, and Options.Slot doesn't say of which slot")
+	}
 	w := waiting{Entry: e, since: time.Now(), weight: min(e.bytes(), l.options.MaxPending)}
 	if err := l.pending.Acquire(ctx, w.weight); err != nil {
 		return fmt.Errorf("submit to the ledger: %w", err)
@@ -103,10 +106,17 @@ func (w *writer) write(ctx context.Context, entries []waiting) {
 	}
 }
 
-// distinct is how many of the first entries change no row twice, which one statement can't do.
+// distinct is how many of the first entries change no row twice, which one statement can't do, and are of one epoch.
 func distinct(entries []waiting) int {
 	seen := make(map[any]bool, len(entries))
+	var epoch int64
 	for i := range entries {
+		if of := entries[i].epoch(); of != 0 {
+			if epoch != 0 && of != epoch {
+				return i
+			}
+			epoch = of
+		}
 		var key any
 		switch e := entries[i].Entry.(type) {
 		case Attempted:
@@ -142,6 +152,9 @@ func (w *writer) record(ctx context.Context, entries []waiting, again bool) {
 			}
 			failpoint.Hit(failpoint.AfterLedgerDone)
 			return
+		case overtaken(err):
+			w.finishFenced(ctx, entries, again)
+			return
 		case refused(err) && len(entries) == 1:
 			w.finish(&entries[0], fmt.Errorf("record in the ledger: %w", err))
 			return
@@ -158,6 +171,21 @@ func (w *writer) record(ctx context.Context, entries []waiting, again bool) {
 			return
 		}
 		again = true
+	}
+}
+
+// finishFenced refuses those entries that have the epoch which is over, and records the rest.
+func (w *writer) finishFenced(ctx context.Context, entries []waiting, again bool) {
+	var rest []waiting
+	for i := range entries {
+		if of := entries[i].epoch(); of != 0 {
+			w.finish(&entries[i], fmt.Errorf("record in epoch %d of slot %q: %w", of, w.options.Slot, ErrFenced))
+			continue
+		}
+		rest = append(rest, entries[i])
+	}
+	if len(rest) > 0 {
+		w.record(ctx, rest, again)
 	}
 }
 
@@ -196,6 +224,15 @@ func (w *writer) recovered() {
 	}
 	w.options.Logger.Info().Dur("after", time.Since(w.trouble)).Msg("ledger recovered")
 	w.trouble = time.Time{}
+}
+
+// stateOvertaken is the SQLSTATE of walpost.fence.
+const stateOvertaken = "WP001"
+
+// overtaken reports whether a transaction's epoch is over.
+func overtaken(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && pg.Code == stateOvertaken
 }
 
 // refused reports whether Postgres refuses the rows themselves, so that trying again can't help. Classes of
