@@ -90,6 +90,9 @@ func (t *tracker) finish(x *txn) {
 	for t.head != nil && t.head.done {
 		if end := t.head.end; end > t.position.commit {
 			t.position.commit = end
+			if end == t.position.lsn { // a recovery ends where the stream begins: that is progress, too
+				t.known, moved = true, true
+			}
 			moved = t.raise(end) || moved
 		}
 		if seen := t.head.snapshot; seen != "" {

@@ -35,7 +35,7 @@ func TestTrackerAgreesWithAList(t *testing.T) {
 				if (head.end == 0 && !head.abandoned) || head.unresolved > 0 {
 					return
 				}
-				if head.end > want {
+				if head.end >= want && head.end > commit {
 					want, known = head.end, true
 				}
 				commit = max(commit, head.end)
@@ -220,5 +220,22 @@ func BenchmarkResolve(b *testing.B) {
 		row := Row{txn: x}
 		tracker.commit(x, LSN(2*i+2))
 		row.Resolve()
+	}
+}
+
+// What is read from the table ends where the stream begins, and its resolution is progress without any word of the server.
+func TestTrackerEndsARecoveryWhereTheStreamBegins(t *testing.T) {
+	t.Parallel()
+	advanced := make(chan struct{}, 1)
+	tracker := newTracker(1, 100, advanced)
+	x := tracker.begin(100)
+	x.hold()
+	tracker.commit(x, 100)
+	if _, known := tracker.progress(); known {
+		t.Error("progress before the row is resolved")
+	}
+	x.release()
+	if p, known := tracker.progress(); !known || p.LSN() != 100 || p.Commit() != 100 || len(advanced) != 1 {
+		t.Errorf("position %+v, known %t, %d signals", p, known, len(advanced))
 	}
 }

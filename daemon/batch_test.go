@@ -287,17 +287,13 @@ func TestBatchIsBoundedInBytes(t *testing.T) {
 	for i := range 5 {
 		r.insert(big(strconv.Itoa(i), 3<<20))
 	}
-	seen := 0
-	for range 3 {
+	for seen := 0; seen < 5; {
 		got := r.receiver.next()
 		ids, _ := got.json(t)["ids"].([]any)
 		if len(ids) > 2 {
 			t.Errorf("%d events of 3 MB in one batch", len(ids))
 		}
 		seen += len(ids)
-	}
-	if seen != 5 {
-		t.Errorf("%d events arrived in three batches, want 5", seen)
 	}
 	d.mustStop()
 	r.receiver.none()

@@ -107,12 +107,9 @@ func (d *Daemon) Run(ctx context.Context) error {
 	return d.operate()
 }
 
-// prepare brings the ledger's schema up to date and learns which webhooks are disabled, before anything is sent.
+// prepare waits for the ledger, and joins the stream to it.
 func (d *Daemon) prepare(ctx context.Context, cfg *config.Config) error {
-	if err := d.ledger.Migrate(ctx); err != nil {
-		return err
-	}
-	if err := d.syncWebhooks(ctx, d.plan.Load()); err != nil {
+	if err := d.awaitLedger(ctx); err != nil {
 		return err
 	}
 	d.checkpointer = &checkpointer{

@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-// dropSlot drops the rig's slot, whoever reads it. Its reader may come back in between.
+// dropSlot drops the rig's slot, whoever reads it. Its reader may come back in between; one that was killed in its recovery
+// may have dropped it.
 func (r *rig) dropSlot() {
 	r.t.Helper()
 	r.db.Exec(r.t, `do $$ begin
@@ -20,7 +21,7 @@ func (r *rig) dropSlot() {
 				perform pg_terminate_backend(active_pid, 5000) from pg_replication_slots where slot_name = '`+r.db.Name+`' and active_pid is not null;
 				perform pg_drop_replication_slot('`+r.db.Name+`');
 				return;
-			exception when object_in_use then
+			exception when undefined_object then return; when object_in_use then
 			end;
 		end loop;
 	end $$`)

@@ -323,7 +323,4 @@ func (c *checker) countEnds() {
 	if c.runner.refusals > 0 {
 		c.figures.ends["ended with an explanation"] = c.runner.refusals
 	}
-	if c.runner.stillAt > 0 {
-		c.figures.ends["ended before they streamed"] = c.runner.stillAt
-	}
 }

@@ -135,7 +135,6 @@ type runner struct {
 	armed ambush // of the next process
 	// refusals counts those that ended with an explanation.
 	refusals int
-	stillAt  int // ends before it streamed: walpost doesn't wait for a Postgres that is down when it starts
 	closed   bool
 	waiting  sync.WaitGroup
 	respawns *time.Timer
@@ -219,17 +218,12 @@ func (r *runner) wait(n *run) {
 	if n.asked || r.closed {
 		return
 	}
-	select {
-	case <-n.ready:
-		switch {
-		case n.reached:
-		case n.code == exitSetup && r.lossy():
-			r.refusals++ // it has said what is wrong with slot or publication; a supervisor starts it again
-		default:
-			r.problem("walpost %d ended by itself with status %d:\n%s", n.number, n.code, n.log)
-		}
+	switch {
+	case n.reached:
+	case n.code == exitSetup && r.lossy():
+		r.refusals++ // it has said what is wrong with slot or publication; a supervisor starts it again
 	default:
-		r.stillAt++
+		r.problem("walpost %d ended by itself with status %d:\n%s", n.number, n.code, n.log)
 	}
 	r.respawns = time.AfterFunc(200*time.Millisecond, func() {
 		if err := r.start(); err != nil {
