@@ -6,6 +6,7 @@ import "time"
 type Ledger struct {
 	Record    Record
 	Retention time.Duration // of finished deliveries; default 7 days
+	Hold      time.Duration // of parked deliveries, which are cancelled then; default 7 days
 }
 
 // Record says which deliveries the ledger keeps.
@@ -20,7 +21,7 @@ const (
 )
 
 func (l *loader) decodeLedger() {
-	l.config.Ledger = Ledger{Record: RecordFailures, Retention: 7 * 24 * time.Hour}
+	l.config.Ledger = Ledger{Record: RecordFailures, Retention: 7 * 24 * time.Hour, Hold: 7 * 24 * time.Hour}
 	b := l.one("ledger")
 	if b == nil {
 		return
@@ -28,7 +29,10 @@ func (l *loader) decodeLedger() {
 	if record, ok := b.choice("record", string(RecordFailures), string(RecordAll)); ok {
 		l.config.Ledger.Record = Record(record)
 	}
-	if d, ok := b.duration("retention", time.Hour, 10*365*24*time.Hour); ok {
+	if d, ok := b.duration("retention", time.Hour, maxRetention); ok {
 		l.config.Ledger.Retention = d
+	}
+	if d, ok := b.duration("hold", time.Hour, maxRetention); ok {
+		l.config.Ledger.Hold = d
 	}
 }

@@ -74,9 +74,9 @@ func TestLoadFull(t *testing.T) {
 	columns.AggregateType, columns.AggregateID, columns.EventType, columns.Headers = "aggregatetype", "aggregateid", "type", "-"
 	equal(t, "outbox", cfg.Outbox, Outbox{
 		Table: outbox.Table{Schema: "app", Name: "outbox_events", Columns: columns},
-		Slot:  "walpost_2", Publication: "Walpost", Start: StartBacklog, MaxPayload: 4 << 20,
+		Slot:  "walpost_2", Publication: "Walpost", Start: StartBacklog, MaxPayload: 4 << 20, Retention: 36 * time.Hour,
 	})
-	equal(t, "ledger", cfg.Ledger, Ledger{Record: RecordAll, Retention: 14 * 24 * time.Hour})
+	equal(t, "ledger", cfg.Ledger, Ledger{Record: RecordAll, Retention: 14 * 24 * time.Hour, Hold: 30 * 24 * time.Hour})
 	equal(t, "admin", *cfg.Admin, Admin{Listen: "0.0.0.0:8710", Token: Secret(environment["TOKEN"])})
 	equal(t, "egress", cfg.Egress, Egress{
 		Allow: []netip.Prefix{netip.MustParsePrefix("10.1.2.3/32"), netip.MustParsePrefix("fd00::/8")},
@@ -160,7 +160,7 @@ func TestLoadDefaults(t *testing.T) {
 		Table: outbox.Table{Schema: "public", Name: "outbox", Columns: outbox.DefaultColumns},
 		Slot:  "walpost", Publication: "walpost", Start: StartNow, MaxPayload: 16 << 20,
 	})
-	equal(t, "ledger", cfg.Ledger, Ledger{Record: RecordFailures, Retention: 7 * 24 * time.Hour})
+	equal(t, "ledger", cfg.Ledger, Ledger{Record: RecordFailures, Retention: 7 * 24 * time.Hour, Hold: 7 * 24 * time.Hour})
 	equal(t, "pack", cfg.Pack, PackGist)
 	if cfg.Admin != nil {
 		t.Error("there is an admin listener without an admin block")

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"regexp"
+	"time"
 
 	"github.com/walpost/walpost/outbox"
 )
@@ -14,6 +15,8 @@ type Outbox struct {
 	Publication string // default "walpost"
 	Start       Start  // what the first start begins with; default StartNow
 	MaxPayload  int64  // bytes; default 16 MiB. A larger payload is quarantined.
+	// Retention is how long rows stay in the table after they are resolved. 0, which is the default: walpost deletes none.
+	Retention time.Duration
 }
 
 // Start says what walpost begins with where it has no checkpoint.
@@ -62,8 +65,37 @@ func (l *loader) decodeOutbox() {
 	if n, ok := b.size("max_payload", 1<<10, 1<<30); ok {
 		out.MaxPayload = n
 	}
+	b.decodeRetention(&out.Retention)
 	if columns := b.nested("columns"); columns != nil {
 		columns.decodeColumns(&out.Table.Columns)
+	}
+}
+
+// minRowRetention is the shortest time that rows stay, in which a lost slot has to be noticed; maxRetention is ten years.
+const (
+	minRowRetention = time.Minute
+	maxRetention    = 10 * 365 * 24 * time.Hour
+)
+
+// decodeRetention reads a duration, or "never". There is no "0": it could mean either end.
+func (b *block) decodeRetention(to *time.Duration) {
+	attr := b.argument("retention")
+	if attr == nil {
+		return
+	}
+	text, ok := b.loader.text(attr.Expr, "retention", `a duration in quotes, such as "24h", or "never"`)
+	switch {
+	case !ok:
+	case text == "never":
+		*to = 0
+	case text == "0":
+		b.fail(attr.Expr.Range(), `Invalid "retention"`,
+			`Write "never" to keep all rows, or a duration from %s: rows that are deleted as soon as they are resolved are missing when a lost slot is recovered from the table.`,
+			formatDuration(minRowRetention))
+	default:
+		if d, ok := b.duration("retention", minRowRetention, maxRetention); ok {
+			*to = d
+		}
 	}
 }
 

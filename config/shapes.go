@@ -96,6 +96,7 @@ var shapes = map[string]shape{
 			{name: "publication", is: isAString, fallback: `"walpost"`, example: `"walpost"`, doc: "The publication that the slot reads."},
 			{name: "start", is: isAString, fallback: `"now"`, example: `"backlog"`, doc: "What the very first start begins with: `\"now\"`, what is committed after the slot was made (by `walpost init` or `walpost run`); " +
 				"`\"backlog\"`, all rows that are in the table, then what follows. Later starts go on from the checkpoint."},
+			{name: "retention", is: "duration, or `\"never\"`", fallback: `"never"`, example: `"24h"`, doc: "How long rows stay after they are resolved; then walpost deletes them, also those that were there before it. `\"never\"`: it deletes none. [Retention](retention.md) tells how."},
 			{name: "max_payload", is: isASize, fallback: `"16MiB"`, example: `"4MiB"`, doc: "An event with a larger payload is quarantined."},
 		},
 		blocks: []string{"columns"},
@@ -117,6 +118,7 @@ var shapes = map[string]shape{
 		arguments: []argument{
 			{name: "record", is: isAString, fallback: `"failures"`, example: `"all"`, doc: "`\"failures\"` keeps what was not delivered at the first attempt; `\"all\"` keeps every delivery."},
 			{name: "retention", is: isADuration, fallback: `"7d"`, example: `"14d"`, doc: "How long finished deliveries are kept."},
+			{name: "hold", is: isADuration, fallback: `"7d"`, example: `"30d"`, doc: "How long deliveries of a disabled webhook stay parked; then they are cancelled, and kept for `retention`."},
 		},
 	},
 	"admin": {

@@ -21,6 +21,10 @@ outbox {
   # the rows that are in the table already:
   # start = "backlog"
 
+  # Rows stay in the table for a day after they are resolved, so that a lost slot can
+  # be recovered; then walpost deletes them. "never": they all stay.
+  retention = "24h"
+
   # To adopt an existing outbox, name its columns:
   # columns {
   #   aggregate_type = "aggregatetype"

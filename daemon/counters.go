@@ -10,7 +10,7 @@ import (
 // sum goes back into the next one, so that nothing is silent and no extra write is needed. A crash forgets what the last
 // second counted. What a daemon counts while it stands by comes into the checkpoint when it leads.
 type counters struct {
-	events, delivered, retried, failed, parked, quarantined, unrouted, duplicates atomic.Uint64
+	events, delivered, retried, failed, parked, quarantined, unrouted, duplicates, cancelled, pruned atomic.Uint64
 	// carried is what others have counted, modulo 2^64; kept is what of our own is in a checkpoint. The checkpointer alone
 	// sets them; nil is none.
 	carried, kept atomic.Pointer[ledger.Counters]
@@ -21,6 +21,7 @@ func (c *counters) own() ledger.Counters {
 	return ledger.Counters{
 		Events: c.events.Load(), Delivered: c.delivered.Load(), Retried: c.retried.Load(), Failed: c.failed.Load(),
 		Parked: c.parked.Load(), Quarantined: c.quarantined.Load(), Unrouted: c.unrouted.Load(), Duplicates: c.duplicates.Load(),
+		Cancelled: c.cancelled.Load(), Pruned: c.pruned.Load(),
 	}
 }
 
@@ -55,5 +56,6 @@ func combine(a, b ledger.Counters, f func(a, b uint64) uint64) ledger.Counters {
 		Events: f(a.Events, b.Events), Delivered: f(a.Delivered, b.Delivered), Retried: f(a.Retried, b.Retried),
 		Failed: f(a.Failed, b.Failed), Parked: f(a.Parked, b.Parked), Quarantined: f(a.Quarantined, b.Quarantined),
 		Unrouted: f(a.Unrouted, b.Unrouted), Duplicates: f(a.Duplicates, b.Duplicates),
+		Cancelled: f(a.Cancelled, b.Cancelled), Pruned: f(a.Pruned, b.Pruned),
 	}
 }

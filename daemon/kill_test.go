@@ -18,8 +18,12 @@ import (
 	"github.com/walpost/walpost/outbox"
 )
 
-// childConfig is the variable that makes this test's program run a daemon, to be killed.
-const childConfig = "WALPOST_TEST_CHILD_CONFIG"
+const (
+	// childConfig is the variable that makes this test's program run a daemon, to be killed.
+	childConfig = "WALPOST_TEST_CHILD_CONFIG"
+	// childRetention says for how long that daemon keeps outbox rows; "": for ever.
+	childRetention = "WALPOST_TEST_CHILD_RETENTION"
+)
 
 // child runs a daemon until it is killed, if this process was started for that.
 func child() bool {
@@ -31,6 +35,13 @@ func child() bool {
 	cfg, diagnostics := config.Load(path)
 	if diagnostics.HasErrors() {
 		log.Fatal().Err(diagnostics).Msg("configuration")
+	}
+	if text := os.Getenv(childRetention); text != "" {
+		keep, err := time.ParseDuration(text)
+		if err != nil {
+			log.Fatal().Err(err).Msg("retention")
+		}
+		cfg.Outbox.Retention = keep
 	}
 	d, err := New(Options{
 		Config: cfg, Version: "test", Logger: log,
@@ -199,10 +210,10 @@ func (a *arrivals) drain(r *receiver) {
 }
 
 // spawn starts a daemon in a process of its own; the function kills it with SIGKILL.
-func (r *rig) spawn(path string) (kill func()) {
+func (r *rig) spawn(path string, env ...string) (kill func()) {
 	r.t.Helper()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), childConfig+"="+path, "DATABASE_URL="+r.db.URL)
+	cmd.Env = append(append(os.Environ(), childConfig+"="+path, "DATABASE_URL="+r.db.URL), env...)
 	cmd.Stderr = os.Stderr
 	if err := cmd.Start(); err != nil {
 		r.t.Fatal(err)

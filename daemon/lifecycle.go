@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -59,6 +60,7 @@ func (d *Daemon) operate() error {
 	intake.run(d.fail, func(ctx context.Context) error { return d.ledger.Listen(ctx, func() { signal(d.wake) }) })
 	intake.run(d.fail, func(ctx context.Context) error { return d.watch(ctx, d.options.ParkAfter) })
 	intake.run(d.fail, d.prune)
+	intake.run(d.fail, newPruner(d.pipeline, d.Config(), d.streams).run)
 	intake.run(d.fail, d.poll)
 
 	<-d.intake.Done()
@@ -134,7 +136,7 @@ func (d *Daemon) prune(ctx context.Context) error {
 	ticker := time.NewTicker(pruneEvery)
 	defer ticker.Stop()
 	for d.leadership.leads(ctx) {
-		_, err := d.ledger.Prune(ctx, d.plan.Load().config.Ledger.Retention)
+		err := d.pruneLedger(ctx)
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -149,3 +151,17 @@ func (d *Daemon) prune(ctx context.Context) error {
 }
 
 const pruneEvery = time.Hour
+
+func (d *Daemon) pruneLedger(ctx context.Context) error {
+	keep := d.plan.Load().config.Ledger
+	cancelled, held := d.ledger.CancelHeld(ctx, keep.Hold)
+	if cancelled > 0 {
+		d.counters.cancelled.Add(uint64(cancelled))
+		d.log.Warn().Int64(keyCount, cancelled).Dur("hold", keep.Hold).Msg("deliveries cancelled: their webhooks were disabled for too long")
+	}
+	_, err := d.ledger.Prune(ctx, keep.Retention)
+	return errors.Join(held, err)
+}
+
+// streams reports whether the outbox is ours to prune: its stream is.
+func (d *Daemon) streams() bool { return d.source.Stats().Connected }

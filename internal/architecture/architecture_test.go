@@ -25,8 +25,9 @@ var allowed = map[string][]string{
 	"internal/pgembed":   {},
 	"internal/pgtest":    {"internal/pgembed", "outbox"},
 	"internal/admin":     {"internal/ledger"},
-	"daemon":             {"cdc", "config", "outbox", "sender", "internal/failpoint", "internal/ledger", "internal/route"},
+	"daemon":             {"cdc", "config", "outbox", "sender", "internal/failpoint", "internal/ledger", "internal/retention", "internal/route"},
 	"internal/demo":      {"cdc", "config", "daemon", "outbox", "sender", "internal/ledger", "internal/pgembed", "internal/route"},
+	"internal/retention": {"outbox"},
 	"internal/ruletest":  {"config", "sender", "internal/route"},
 	"internal/doctor":    {"cdc", "config", "outbox", "internal/ledger"},
 	"internal/cli": {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	stdbytes "bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -62,6 +63,7 @@ type initialization struct {
 	config  *config.Config
 	starter string // path to write the starter configuration to; "" = there is a configuration
 	byFlag  bool   // the database was named by --url
+	adopted bool   // the outbox table was there before
 }
 
 // prepareInit reads the configuration, or the starter where there is none.
@@ -126,6 +128,7 @@ func (i *initialization) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	i.adopted = !madeTable
 	i.say("outbox table", madeTable, tableName(o.Table))
 
 	book, err := ledger.Open(ctx, ledger.Options{ConnString: i.config.Database.URL.Reveal()})
@@ -239,7 +242,7 @@ func (i *initialization) writeStarter() error {
 	if err != nil {
 		return fmt.Errorf("write the starter configuration: %w", err)
 	}
-	if _, err := f.Write(config.Starter()); err != nil {
+	if _, err := f.Write(i.starterText()); err != nil {
 		_ = f.Close()
 		return fmt.Errorf("write the starter configuration: %w", err)
 	}
@@ -271,6 +274,16 @@ func (i *initialization) sayOlder(ctx context.Context) error {
 			"outbox { start = \"backlog\" } begins with them, as long as walpost has not run\n")
 	}
 	return nil
+}
+
+// starterText is the starter configuration. Rows of a table that was there before are not ours to delete: who has it so
+// must say so.
+func (i *initialization) starterText() []byte {
+	const retention = `  retention = "24h"`
+	if !i.adopted {
+		return config.Starter()
+	}
+	return stdbytes.Replace(config.Starter(), []byte(retention), []byte(strings.Replace(retention, "retention", "# retention", 1)), 1)
 }
 
 // sayNext says what to do now.

@@ -86,7 +86,13 @@ func statusText(r admin.Report) string {
 		fact("checkpoint", "%s, %s ago", r.Checkpoint.LSN, age(seconds(r.Checkpoint.AgeSeconds)))
 		c := r.Counters
 		fact("events", "%d: %d unrouted, %d quarantined", c.Events, c.Unrouted, c.Quarantined)
+		if c.Pruned > 0 {
+			fact("outbox", "%s deleted", count(c.Pruned, "resolved row"))
+		}
 		fact("deliveries", "%d delivered, %d retried, %d failed, %d parked", c.Delivered, c.Retried, c.Failed, c.Parked)
+	}
+	if c := r.Counters.Cancelled; c > 0 {
+		fact("cancelled", "%s, parked for too long", count(c, "delivery"))
 	}
 	b.WriteString(facts.String())
 

@@ -45,6 +45,7 @@ var checks = []check{
 	{"outbox_triggers", triggers},
 	{"outbox_partitions", partitions},
 	{"outbox_rows", tableRows},
+	{"outbox_retention", retention},
 
 	{"publication", judgePublication},
 	{"publication_age", publicationAge},

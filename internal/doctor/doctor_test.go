@@ -133,6 +133,7 @@ var untidy = []struct{ what, with string }{
 	{`\b\d+m?s\b( ago)?`, "AGE"},
 	{`[\d.]+ \(Debian [^)]*\)`, "VERSION"},
 	{`PostgreSQL [\d.]+`, "PostgreSQL VERSION"},
+	{`(schema version|versions up to) \d{1,3}\b`, "$1 N"},
 	{`\d{4}-\d\d-\d\d`, "DAY"},
 	{`127\.0\.0\.1(/32)?(:\d+)?`, "ADDRESS"},
 }
@@ -278,8 +279,9 @@ var harms = []harm{
 		p.sql("alter database SLOT connection limit 6")
 		p.use("replication")
 	}},
-	{"a role with few rights", []string{"outbox_rights!", "outbox_policies!", "ledger_rights!"}, func(p *patient) {
+	{"a role with few rights", []string{"outbox_retention!", "outbox_policies!", "ledger_rights!"}, func(p *patient) {
 		p.prepare()
+		p.hcl = strings.Replace(p.hcl, "outbox {", "outbox {\n  retention = \"24h\"", 1)
 		p.sql("alter table public.outbox enable row level security")
 		p.use("replication", "grant usage on schema walpost to ROLE", "grant all on all tables in schema walpost to ROLE")
 	}},

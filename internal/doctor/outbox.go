@@ -324,3 +324,45 @@ func value(n *int64) int64 {
 	}
 	return *n
 }
+
+// retentionVersion is the first Postgres on which rows are deleted by range of blocks.
+const retentionVersion = 140000
+
+// retention: what the configuration asks to be deleted may be deleted.
+func retention(x *exam) ([]Finding, error) {
+	keep := x.cfg.Outbox.Retention
+	t, err := x.outbox()
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case keep == 0:
+		return ok("never: walpost deletes no rows")
+	case t == nil:
+		return skipped("there is no table")
+	}
+	s, err := x.server()
+	if err != nil {
+		return nil, err
+	}
+	r, err := x.role(byURL)
+	if err != nil {
+		return nil, err
+	}
+	found := fmt.Sprintf("%s, by role %q", keep, r.Name)
+	const why = "Rows stay in the table, which grows."
+	if s.Version < retentionVersion {
+		return one(Finding{Severity: Warning, Found: found + ", on a server that is too old", Why: why, Fix: "use Postgres 14 or later, or: outbox { retention = \"never\" }"})
+	}
+	own, err := ask[table](x, byURL, "table")
+	if err != nil {
+		return nil, err
+	}
+	if !own.Usage || !own.Select || !own.Delete {
+		return one(Finding{
+			Severity: Warning, Found: found + ", which may not delete them", Why: why,
+			Fix: fmt.Sprintf("grant usage on schema %s to %s; grant select, delete on table %s to %[2]s;", ident(x.cfg.Outbox.Table.Schema), ident(r.Name), x.table()),
+		})
+	}
+	return ok("%s", found)
+}

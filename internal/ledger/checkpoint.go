@@ -46,6 +46,8 @@ type Counters struct {
 	Quarantined uint64 `json:"quarantined"`
 	Unrouted    uint64 `json:"unrouted"`
 	Duplicates  uint64 `json:"duplicates"`
+	Cancelled   uint64 `json:"cancelled"` // parked for longer than ledger.hold
+	Pruned      uint64 `json:"pruned"`    // outbox rows that were deleted; those of partitions that were dropped by estimate
 }
 
 // Checkpoint gives the slot's checkpoint, or nil if it has none.

@@ -20,6 +20,8 @@ var (
 	pruneEventsSQL string
 	//go:embed sql/prune_attempts.sql
 	pruneAttemptsSQL string
+	//go:embed sql/cancel_held.sql
+	cancelHeldSQL string
 	//go:embed sql/roll_attempts.sql
 	rollAttemptsSQL string
 )
@@ -118,4 +120,26 @@ func (l *Ledger) briefly(ctx context.Context, f func(pgx.Tx) error) error {
 		}
 		return f(tx)
 	})
+}
+
+// ClassHeld is the class of deliveries that CancelHeld has cancelled.
+const ClassHeld = "held"
+
+// CancelHeld cancels deliveries that have been parked for longer than hold, and gives their number. They can be replayed
+// until Prune deletes them.
+func (l *Ledger) CancelHeld(ctx context.Context, hold time.Duration) (n int64, err error) {
+	for {
+		var cancelled int64
+		err := l.briefly(ctx, func(tx pgx.Tx) error {
+			tag, err := tx.Exec(ctx, cancelHeldSQL, hold, chunk)
+			cancelled = tag.RowsAffected()
+			return err
+		})
+		if err != nil {
+			return n, fmt.Errorf("cancel what was parked for %s: %w", hold, err)
+		}
+		if n += cancelled; cancelled < chunk {
+			return n, nil
+		}
+	}
 }

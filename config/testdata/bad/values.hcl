@@ -1,12 +1,14 @@
 ledger {
   record    = "everything" # want "Invalid \"record\".*\"failures\" or \"all\""
   retention = "7 weeks"    # want "Invalid \"retention\".*no unit"
+  hold      = "1m"         # want "Invalid \"hold\".*from 1h to"
 }
 
 outbox {
   table       = "a.b.c"     # want "Invalid \"table\""
   publication = "my pub"    # want "Invalid \"publication\""
   start       = "backlogs"  # want "Invalid \"start\".*\"now\" or \"backlog\".*Did you mean \"backlog\"\?"
+  retention   = "0"         # want "Invalid \"retention\".*Write \"never\" to keep all rows, or a duration from 1m"
   max_payload = "16 megs"   # want "Invalid \"max_payload\".*\"16MiB\".*no unit"
 
   columns {

@@ -9,6 +9,7 @@ outbox {
   slot        = "walpost_2"
   publication = "Walpost"
   start       = "backlog"
+  retention   = "36h"
   max_payload = "4MiB"
 
   columns {
@@ -22,6 +23,7 @@ outbox {
 ledger {
   record    = "all"
   retention = "14d"
+  hold      = "30d"
 }
 
 admin {
