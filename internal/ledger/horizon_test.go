@@ -8,7 +8,7 @@ import (
 // advance saves a checkpoint whose snapshot has this lower end.
 func (f *fixture) advance(slot, xmin string) {
 	f.t.Helper()
-	epoch, err := f.Acquire(f.t.Context(), slot, "system-1", 1)
+	epoch, err := f.Acquire(f.t.Context(), slot, "system-1", 1, 0)
 	if err != nil {
 		f.t.Fatal(err)
 	}
