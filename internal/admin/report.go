@@ -21,6 +21,7 @@ type Report struct {
 	At          time.Time         `json:"at"` // by the database's clock
 	Slot        SlotReport        `json:"slot"`
 	Checkpoint  *CheckpointReport `json:"checkpoint"` // null: never started
+	Daemons     []DaemonReport    `json:"daemons"`    // that share the slot, the leader first
 	Counters    ledger.Counters   `json:"counters"`   // since the first start, as of the checkpoint
 	Webhooks    []WebhookReport   `json:"webhooks"`   // those of the configuration in its order, then others that owe
 	Quarantined int64             `json:"quarantined"`
@@ -41,6 +42,29 @@ type SlotReport struct {
 	LagBytes      int64  `json:"lag_bytes"`      // of WAL after the confirmed position
 	ConfirmedLSN  string `json:"confirmed_lsn"`
 }
+
+// DaemonReport is one of the daemons that share the slot, as the server sees it. Times are empty where the asking role may
+// not see them: it is neither the daemon's nor a member of pg_read_all_stats.
+type DaemonReport struct {
+	Name    string     `json:"name"`
+	Role    DaemonRole `json:"role"`
+	Version string     `json:"version"`
+	Epoch   int64      `json:"epoch,omitempty"` // the leader's
+	// Since is when a leader's epoch began, and when a standby joined.
+	Since time.Time `json:"since,omitzero"`
+	// SilentSeconds is how long the server has not heard of it: about half a second at most, unless it is in trouble.
+	SilentSeconds float64 `json:"silent_seconds"`
+}
+
+// DaemonRole is what a daemon does among those that share the slot.
+type DaemonRole string
+
+const (
+	// Leader reads the slot.
+	Leader DaemonRole = "leader"
+	// Standby takes over when the leader ends. Both work off what is due in the ledger.
+	Standby DaemonRole = "standby"
+)
 
 // CheckpointReport is how far the WAL is resolved.
 type CheckpointReport struct {
@@ -112,8 +136,27 @@ func NewReport(slot string, webhooks []Webhook, s ledger.Status) Report {
 			LSN: lsn(c.LSN), Epoch: c.Epoch, UpdatedAt: c.UpdatedAt.UTC(), AgeSeconds: s.Now.Sub(c.UpdatedAt).Seconds(),
 		}
 	}
+	r.Daemons = daemonReports(s)
 	r.attend()
 	return r
+}
+
+func daemonReports(s ledger.Status) []DaemonReport {
+	reports := make([]DaemonReport, 0, len(s.Peers))
+	for i := range s.Peers {
+		p := &s.Peers[i]
+		r := DaemonReport{
+			Name: p.Name, Role: Standby, Version: p.Version, Since: p.Since, SilentSeconds: p.Silent().Seconds(),
+		}
+		if p.Leads {
+			r.Role = Leader
+			if c := s.Checkpoint; c != nil {
+				r.Epoch, r.Since = c.Epoch, c.EpochAt.UTC()
+			}
+		}
+		reports = append(reports, r)
+	}
+	return reports
 }
 
 // lsn is a WAL position as Postgres writes it.

@@ -3,6 +3,7 @@ package admin_test
 import (
 	"encoding/json"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -91,10 +92,30 @@ func TestEmptyReport(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := `{"format":1,"at":"2025-01-31T12:00:00Z","slot":{"name":"s","exists":false,"active":false,"wal_status":"","retained_bytes":0,` +
-		`"lag_bytes":0,"confirmed_lsn":""},"checkpoint":null,"counters":{"events":0,"delivered":0,"retried":0,"failed":0,"parked":0,` +
+		`"lag_bytes":0,"confirmed_lsn":""},"checkpoint":null,"daemons":[],"counters":{"events":0,"delivered":0,"retried":0,"failed":0,"parked":0,` +
 		`"quarantined":0,"unrouted":0,"duplicates":0},"webhooks":[],"quarantined":0,"incidents":[],` +
 		`"attention":["the replication slot \"s\" does not exist"]}`
 	if string(text) != want {
 		t.Errorf("got\n%s\nnot\n%s", text, want)
+	}
+}
+
+func TestReportHasTheDaemons(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	r := admin.NewReport("s", nil, ledger.Status{
+		Now:        at,
+		Checkpoint: &ledger.Checkpoint{Epoch: 7, EpochAt: at.Add(-time.Hour)},
+		Peers: []ledger.Peer{
+			{Title: ledger.Title{Name: "a:1", Version: "v1"}, Leads: true, Since: at.Add(-2 * time.Hour), Seen: at.Add(-4 * time.Second), Now: at},
+			{Title: ledger.Title{Name: "b:1", Version: "v2"}, Since: at.Add(-time.Minute), Now: at},
+		},
+	})
+	want := []admin.DaemonReport{
+		{Name: "a:1", Role: admin.Leader, Version: "v1", Epoch: 7, Since: at.Add(-time.Hour), SilentSeconds: 4},
+		{Name: "b:1", Role: admin.Standby, Version: "v2", Since: at.Add(-time.Minute)},
+	}
+	if !slices.Equal(r.Daemons, want) {
+		t.Errorf("got %+v, want %+v", r.Daemons, want)
 	}
 }

@@ -3,13 +3,11 @@ package cli
 import (
 	"context"
 	"errors"
-	"strings"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/rs/zerolog"
 
-	"github.com/walpost/walpost/cdc"
 	"github.com/walpost/walpost/config"
 	"github.com/walpost/walpost/daemon"
 	"github.com/walpost/walpost/internal/admin"
@@ -95,11 +93,10 @@ func (l *live) announce(ctx context.Context, log zerolog.Logger) {
 // pingTimeout is how long the ledger may take to be called reachable.
 const pingTimeout = 2 * time.Second
 
-// Ready implements admin.Daemon. A daemon that waits for a slot which another one reads stands by.
+// Ready implements admin.Daemon. One that stands by is as ready as the leader.
 func (l *live) Ready(ctx context.Context) error {
-	stream := l.daemon.Status().Stream
-	standby := strings.Contains(stream.LastError, cdc.ErrSlotActive.Error())
-	if !stream.Connected && !standby {
+	status := l.daemon.Status()
+	if status.Lead.Role != daemon.Standby && !status.Stream.Connected {
 		return errors.New("no connection to the replication slot")
 	}
 	ctx, cancel := context.WithTimeout(ctx, pingTimeout)

@@ -80,6 +80,9 @@ func statusText(r admin.Report) string {
 	facts := newFacts()
 	fact := func(name, format string, args ...any) { facts.add(name, fmt.Sprintf(format, args...)) }
 	fact("slot", "%s", slotText(r.Slot))
+	for _, d := range r.Daemons {
+		fact(string(d.Role), "%s", daemonText(d, r.At))
+	}
 	if r.Checkpoint == nil {
 		fact("checkpoint", "none: walpost has not run yet")
 	} else {
@@ -125,6 +128,26 @@ func slotText(s admin.SlotReport) string {
 	}
 	return fmt.Sprintf("%s, %s, confirmed %s, %s behind, retains %s of WAL (%s)",
 		s.Name, active, s.ConfirmedLSN, bytes(s.LagBytes), bytes(s.RetainedBytes), s.WALStatus)
+}
+
+// silence is how long a daemon is not heard of before that is worth a word.
+const silence = 3 * time.Second
+
+func daemonText(d admin.DaemonReport, now time.Time) string {
+	text := d.Name
+	if d.Version != "" {
+		text += ", version " + d.Version
+	}
+	if d.Epoch != 0 {
+		text += fmt.Sprintf(", epoch %d", d.Epoch)
+	}
+	if !d.Since.IsZero() {
+		text += ", for " + age(now.Sub(d.Since))
+	}
+	if silent := seconds(d.SilentSeconds); silent > silence {
+		text += ", silent for " + age(silent)
+	}
+	return text
 }
 
 // due says when the next attempt is due.

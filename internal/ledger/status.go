@@ -27,6 +27,7 @@ type Status struct {
 	SchemaVersion int
 	Checkpoint    *Checkpoint    // nil: never started
 	Slot          *SlotStatus    // nil: there is no such slot
+	Peers         []Peer         // the daemons, the leader first
 	Webhooks      []WebhookCount // those with deliveries in the ledger, by name
 	Disabled      []WebhookState // by name
 	OldestDue     time.Time      // zero: nothing is owed
@@ -66,6 +67,9 @@ func (l *Ledger) Status(ctx context.Context, slot string) (Status, error) {
 		return s, err
 	}
 	if s.Slot, err = l.slotStatus(ctx, slot); err != nil {
+		return s, err
+	}
+	if s.Peers, err = l.Peers(ctx, slot); err != nil {
 		return s, err
 	}
 	if s.Webhooks, err = l.webhookCounts(ctx); err != nil {
