@@ -82,6 +82,7 @@ func (c *checker) checkGone() {
 			}
 		}
 	}
+	c.checkClosed()
 	for d, all := range c.receiver.book {
 		for i := range all {
 			q := &all[i]
@@ -91,6 +92,28 @@ func (c *checker) checkGone() {
 					c.problem("gone: %v was sent %s after its webhook had answered 410:\n%s", d, q.received.Sub(gone.at), c.story(d.event))
 					return
 				}
+			}
+		}
+	}
+}
+
+// checkClosed: nobody enables some webhooks again, so once a process that had heard 410 has ended in order, no later one may
+// send anything to them.
+func (c *checker) checkClosed() {
+	known := map[string]int{} // the first process that left it in the ledger
+	for d, all := range c.receiver.book {
+		for i := range all {
+			n := c.runner.runs[all[i].run]
+			if before, ok := known[d.webhook]; all[i].status == 410 && !n.died() && !n.drain.IsZero() && n.code == 0 && (!ok || n.number < before) {
+				known[d.webhook] = n.number
+			}
+		}
+	}
+	for d, all := range c.receiver.book {
+		for i := range all {
+			if first, ok := known[d.webhook]; ok && webhookNamed(d.webhook).outcome == isParked && all[i].run > first {
+				c.problem("gone: walpost %d had heard a 410 and ended in order, and %v was sent later:\n%s", first, d, c.story(d.event))
+				return
 			}
 		}
 	}

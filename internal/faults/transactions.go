@@ -181,21 +181,24 @@ func (w *worker) cutCommit(_ context.Context, transaction int64) error {
 	return errors.Join(errors.New("the application's connection is cut"), conn.Conn.Close())
 }
 
-func gidOf(transaction int64) string { return fmt.Sprintf("faults-%d", transaction) }
+// gidOf names a prepared transaction, on a server that may have other workloads.
+func (w *worker) gidOf(transaction int64) string {
+	return fmt.Sprintf("%s-%d", w.conn.Config().Database, transaction)
+}
 
 // prepare is the first phase.
 func (w *worker) prepare(ctx context.Context, transaction int64) error {
 	w.end(transaction, open) // from here on it may outlive us
-	_, err := w.conn.Exec(ctx, "prepare transaction '"+gidOf(transaction)+"'")
+	_, err := w.conn.Exec(ctx, "prepare transaction '"+w.gidOf(transaction)+"'")
 	return err
 }
 
 // finish is the second phase.
 func (w *worker) finish(ctx context.Context, transaction int64) error {
 	if w.random.IntN(3) > 0 {
-		return w.decide(ctx, transaction, "commit prepared '"+gidOf(transaction)+"'")
+		return w.decide(ctx, transaction, "commit prepared '"+w.gidOf(transaction)+"'")
 	}
-	if _, err := w.conn.Exec(ctx, "rollback prepared '"+gidOf(transaction)+"'"); err != nil {
+	if _, err := w.conn.Exec(ctx, "rollback prepared '"+w.gidOf(transaction)+"'"); err != nil {
 		return err
 	}
 	w.end(transaction, rolledBack)
