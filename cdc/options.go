@@ -90,7 +90,8 @@ type Resume struct {
 type Identity struct {
 	SystemID string
 	Timeline int32
-	Start    LSN // sent with START_REPLICATION; 0 = the slot's own position
+	// Start is sent with START_REPLICATION; 0 = the slot's own position. With a Poller: where the WAL was.
+	Start LSN
 	// Passed is where the slot was found, or made: all rows before it are dealt with, or are none of ours. A checkpoint
 	// may be raised to it. 0 = rows before Start may be unresolved, since the table has to be read.
 	Passed        LSN

@@ -172,15 +172,8 @@ func (s *polling) takeOver(ctx context.Context) (Identity, error) {
 	if err := s.check(ctx, found.Version); err != nil {
 		return identity, err
 	}
-	type lock struct{ Held bool }
-	key := fnv.New64a()
-	_, _ = key.Write([]byte("walpost polling " + s.opts.Slot)) // it never fails
-	taken, _, err := ask[lock](ctx, s, "recovery_lock", strconv.FormatInt(int64(key.Sum64()), 10))
-	if err != nil {
+	if err := s.lock(ctx); err != nil {
 		return identity, err
-	}
-	if !taken.Held {
-		return identity, errPolledElsewhere
 	}
 	resume, err := s.opts.checkpoint(ctx) // now nobody else moves it
 	if err != nil {
@@ -190,6 +183,21 @@ func (s *polling) takeOver(ctx context.Context) (Identity, error) {
 		return identity, err
 	}
 	return identity, s.begin(ctx, resume, &identity)
+}
+
+// lock keeps others from polling, unless something else does: a session that was left behind must not keep out who leads.
+func (s *polling) lock(ctx context.Context) error {
+	if s.opts.Lead != nil {
+		return nil
+	}
+	type lock struct{ Held bool }
+	key := fnv.New64a()
+	_, _ = key.Write([]byte("walpost polling " + s.opts.Slot)) // it never fails
+	taken, _, err := ask[lock](ctx, s, "recovery_lock", strconv.FormatInt(int64(key.Sum64()), 10))
+	if err == nil && !taken.Held {
+		return errPolledElsewhere
+	}
+	return err
 }
 
 // begin finds out what was dealt with. What this process knows counts while the server is the same; after a failover or a
@@ -202,12 +210,21 @@ func (s *polling) begin(ctx context.Context, resume *Resume, identity *Identity)
 	if resume != nil && resume.Superseded {
 		s.kept, s.unsettled, s.batch, s.bytes = nil, nil, nil, 0
 	}
+	identity.Start = m.position
 	if s.kept != nil && s.tracker.Load().timeline == identity.Timeline {
 		s.since, s.repeated = *s.kept, true
 		return nil
 	}
 	s.kept = nil
-	s.tracker.Swap(newTracker(identity.Timeline, 0, s.advanced)).replaced.Store(true)
+	if err := s.beginAnew(resume, identity, m); err != nil {
+		return err
+	}
+	s.tracker.Swap(newSeenTracker(identity.Timeline, s.since, s.advanced)).replaced.Store(true)
+	return nil
+}
+
+// beginAnew goes by the checkpoint.
+func (s *polling) beginAnew(resume *Resume, identity *Identity, m instant) (err error) {
 	switch {
 	case resume != nil && resume.Snapshot != "":
 		if s.since, err = parseSnapshot(resume.Snapshot); err == nil && s.since.xmax > m.seen.xmax {

@@ -78,7 +78,7 @@ func (s *Source) recoverable(resume *Resume) bool {
 // backlog reports whether the stream begins with the rows that are in the table: nothing was ever dealt with. One that
 // was begun is read again.
 func (s *Source) backlog(resume *Resume) bool {
-	return s.opts.Start == StartBacklog && (resume == nil || resume.LSN == 0)
+	return s.opts.Start == StartBacklog && (resume == nil || resume.LSN == 0 && resume.Snapshot == "")
 }
 
 // missing says whether the table has to be read before the stream. It is an error if that can't be.

@@ -17,7 +17,7 @@ type Column struct {
 	Key     bool // part of the replica identity
 }
 
-// Batch is a run of rows in commit order, handed over together.
+// Batch is a run of rows, handed over together.
 type Batch []Row
 
 // Row is one inserted row of a committed transaction. Its receiver owns it and calls Resolve exactly once.
@@ -28,8 +28,11 @@ type Row struct {
 	CommitTime time.Time // when it was committed, by the server's clock
 	XID        uint32
 	Ordinal    int // 0-based place among the rows of its transaction
-	// Recovered says that the row was read from the table in place of a lost slot: it may have been dealt with before.
-	// CommitLSN is then the new slot's position, CommitTime a time after its commit, XID 0.
+	// Recovered says that the row may have been dealt with before: it was read from the table in place of a lost slot, or it
+	// is what a Poller finds first. With a lost slot CommitLSN is the new slot's position and XID is 0.
+	//
+	// A row that was read from the table, by a recovery or a Poller, has a CommitLSN and a CommitTime of soon after its
+	// commit: of when it was seen.
 	Recovered bool
 
 	txn *txn
@@ -44,4 +47,21 @@ func (r *Row) Obsolete() bool { return r.txn.tracker.replaced.Load() }
 // isn't resolved.
 func (r *Row) Resolve() {
 	r.txn.release()
+}
+
+// Transaction is what rows are confirmed with, all or none: their transaction, or those that were polled together. Rows
+// that belong together have equal ones. The zero value has no rows.
+type Transaction struct{ txn *txn }
+
+// Transaction is the row's.
+func (r *Row) Transaction() Transaction { return Transaction{r.txn} }
+
+// Resolved reports whether all its rows have arrived and are resolved.
+func (t Transaction) Resolved() bool {
+	if t.txn == nil {
+		return true
+	}
+	t.txn.tracker.mu.Lock()
+	defer t.txn.tracker.mu.Unlock()
+	return t.txn.done
 }

@@ -38,6 +38,11 @@ func newTracker(timeline int32, start LSN, advanced chan<- struct{}) *tracker {
 	return &tracker{timeline: timeline, advanced: advanced, position: Position{lsn: start, timeline: timeline}}
 }
 
+// newSeenTracker tracks what is polled after a snapshot, of which all is resolved that it sees.
+func newSeenTracker(timeline int32, seen snapshot, advanced chan<- struct{}) *tracker {
+	return &tracker{timeline: timeline, advanced: advanced, position: Position{timeline: timeline, snapshot: seen.String()}, known: true}
+}
+
 // begin appends a transaction.
 func (t *tracker) begin(commitLSN LSN) *txn {
 	x := &txn{tracker: t, begin: commitLSN}

@@ -74,7 +74,7 @@ func TestLoadFull(t *testing.T) {
 	columns.AggregateType, columns.AggregateID, columns.EventType, columns.Headers = "aggregatetype", "aggregateid", "type", "-"
 	equal(t, "outbox", cfg.Outbox, Outbox{
 		Table: outbox.Table{Schema: "app", Name: "outbox_events", Columns: columns},
-		Slot:  "walpost_2", Publication: "Walpost", Start: StartBacklog, MaxPayload: 4 << 20, Retention: 36 * time.Hour,
+		Mode:  ModeStream, Slot: "walpost_2", Publication: "Walpost", PollInterval: time.Second, Start: StartBacklog, MaxPayload: 4 << 20, Retention: 36 * time.Hour,
 	})
 	equal(t, "ledger", cfg.Ledger, Ledger{Record: RecordAll, Retention: 14 * 24 * time.Hour, Hold: 30 * 24 * time.Hour})
 	equal(t, "admin", *cfg.Admin, Admin{Listen: "0.0.0.0:8710", Token: Secret(environment["TOKEN"])})
@@ -147,6 +147,31 @@ func equal(t *testing.T, what string, got, want any) {
 	}
 }
 
+func TestLoadPolling(t *testing.T) {
+	t.Parallel()
+	const others = `
+		database { url = env("DATABASE_URL") }
+		webhook "w" {
+			topics = ["*"]
+			url    = "https://example.com/"
+		}`
+	cfg := parseOne(t, others+`
+		outbox {
+			mode = "polling"
+			slot = "checkpoint_name"
+		}`)
+	equal(t, "outbox", cfg.Outbox, Outbox{
+		Table: outbox.Table{Schema: "public", Name: "outbox", Columns: outbox.DefaultColumns},
+		Mode:  ModePolling, Slot: "checkpoint_name", PollInterval: time.Second, Start: StartNow, MaxPayload: 16 << 20,
+	})
+	cfg = parseOne(t, others+`
+		outbox {
+			mode          = "polling"
+			poll_interval = "200ms"
+		}`)
+	equal(t, "interval", cfg.Outbox.PollInterval, 200*time.Millisecond)
+}
+
 func TestLoadDefaults(t *testing.T) {
 	t.Parallel()
 	cfg := parseOne(t, `
@@ -158,7 +183,7 @@ func TestLoadDefaults(t *testing.T) {
 	equal(t, "replication url", cfg.Database.ReplicationURL, cfg.Database.URL)
 	equal(t, "outbox", cfg.Outbox, Outbox{
 		Table: outbox.Table{Schema: "public", Name: "outbox", Columns: outbox.DefaultColumns},
-		Slot:  "walpost", Publication: "walpost", Start: StartNow, MaxPayload: 16 << 20,
+		Mode:  ModeStream, Slot: "walpost", Publication: "walpost", PollInterval: time.Second, Start: StartNow, MaxPayload: 16 << 20,
 	})
 	equal(t, "ledger", cfg.Ledger, Ledger{Record: RecordFailures, Retention: 7 * 24 * time.Hour, Hold: 7 * 24 * time.Hour})
 	equal(t, "pack", cfg.Pack, PackGist)

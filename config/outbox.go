@@ -10,14 +10,29 @@ import (
 
 // Outbox says which table to follow, and by which slot and publication.
 type Outbox struct {
-	Table       outbox.Table
-	Slot        string // [a-z0-9_]{1,63}; default "walpost"
-	Publication string // default "walpost"
-	Start       Start  // what the first start begins with; default StartNow
-	MaxPayload  int64  // bytes; default 16 MiB. A larger payload is quarantined.
+	Table        outbox.Table
+	Mode         Mode          // how it is followed; default ModeStream
+	Slot         string        // [a-z0-9_]{1,63}; default "walpost". With ModePolling only the name of the checkpoint.
+	Publication  string        // default "walpost"; "" with ModePolling
+	PollInterval time.Duration // the longest time between two looks at the table, with ModePolling; default 1 s
+	Start        Start         // what the first start begins with; default StartNow
+	MaxPayload   int64         // bytes; default 16 MiB. A larger payload is quarantined.
 	// Retention is how long rows stay in the table after they are resolved. 0, which is the default: walpost deletes none.
 	Retention time.Duration
 }
+
+// Mode says how committed rows are found.
+type Mode string
+
+const (
+	// ModeStream reads them from the WAL, by logical replication.
+	ModeStream Mode = "stream"
+	// ModePolling reads them from the table, through an index on the ids of their transactions.
+	ModePolling Mode = "polling"
+)
+
+// Polled reports whether the table is polled.
+func (o *Outbox) Polled() bool { return o.Mode == ModePolling }
 
 // Start says what walpost begins with where it has no checkpoint.
 type Start string
@@ -36,11 +51,13 @@ var (
 
 func (l *loader) decodeOutbox() {
 	l.config.Outbox = Outbox{
-		Table:       outbox.Table{Schema: "public", Name: "outbox", Columns: outbox.DefaultColumns},
-		Slot:        "walpost",
-		Publication: "walpost",
-		Start:       StartNow,
-		MaxPayload:  16 << 20,
+		Table:        outbox.Table{Schema: "public", Name: "outbox", Columns: outbox.DefaultColumns},
+		Mode:         ModeStream,
+		Slot:         "walpost",
+		Publication:  "walpost",
+		PollInterval: time.Second,
+		Start:        StartNow,
+		MaxPayload:   16 << 20,
 	}
 	b := l.one("outbox")
 	if b == nil {
@@ -68,6 +85,29 @@ func (l *loader) decodeOutbox() {
 	b.decodeRetention(&out.Retention)
 	if columns := b.nested("columns"); columns != nil {
 		columns.decodeColumns(&out.Table.Columns)
+	}
+	b.decodeMode(out)
+}
+
+// decodeMode reads how the table is followed, and refuses what that way doesn't have.
+func (b *block) decodeMode(out *Outbox) {
+	if mode, ok := b.choice("mode", string(ModeStream), string(ModePolling)); ok {
+		out.Mode = Mode(mode)
+	}
+	if interval, ok := b.duration("poll_interval", 10*time.Millisecond, time.Hour); ok {
+		out.PollInterval = interval
+	}
+	if !out.Polled() {
+		if attr := b.argument("poll_interval"); attr != nil {
+			b.warn(attr.NameRange, `"poll_interval" without polling`,
+				"A stream is told of every commit, so it has no effect. Leave it out, or write mode = \"polling\" where there is no logical replication.")
+		}
+		return
+	}
+	out.Publication = ""
+	if attr := b.argument("publication"); attr != nil {
+		b.fail(attr.NameRange, `"publication" with polling`,
+			"mode = \"polling\" reads the table itself, so there is no publication. Leave it out, or write mode = \"stream\".")
 	}
 }
 

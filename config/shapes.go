@@ -92,8 +92,11 @@ var shapes = map[string]shape{
 		doc: "The table that the application inserts its events into.",
 		arguments: []argument{
 			{name: "table", is: isAString, fallback: `"public.outbox"`, example: `"app.outbox_events"`, doc: "Its name, with the schema."},
-			{name: "slot", is: isAString, fallback: `"walpost"`, example: `"walpost"`, doc: "The replication slot: lower-case letters, digits and `_`."},
+			{name: "mode", is: isAString, fallback: `"stream"`, example: `"polling"`, doc: "How committed rows are found: `\"stream\"`, by logical replication; `\"polling\"`, by reading the table, where that is not to be had. " +
+				"Polling needs a column `walpost_xid` and an index in the table, which `walpost init --sql` prints. [sources.md](sources.md) says which to take."},
+			{name: "slot", is: isAString, fallback: `"walpost"`, example: `"walpost"`, doc: "The replication slot: lower-case letters, digits and `_`. The checkpoint has the same name; when polling, there is only that."},
 			{name: "publication", is: isAString, fallback: `"walpost"`, example: `"walpost"`, doc: "The publication that the slot reads."},
+			{name: "poll_interval", is: isADuration, fallback: `"1s"`, example: `"200ms"`, doc: "When polling: the longest time between two looks at the table. A `NOTIFY walpost_outbox` makes walpost look at once."},
 			{name: "start", is: isAString, fallback: `"now"`, example: `"backlog"`, doc: "What the very first start begins with: `\"now\"`, what is committed after the slot was made (by `walpost init` or `walpost run`); " +
 				"`\"backlog\"`, all rows that are in the table, then what follows. Later starts go on from the checkpoint."},
 			{name: "retention", is: "duration, or `\"never\"`", fallback: `"never"`, example: `"24h"`, doc: "How long rows stay after they are resolved; then walpost deletes them, also those that were there before it. `\"never\"`: it deletes none. [Retention](retention.md) tells how."},

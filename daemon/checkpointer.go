@@ -22,12 +22,14 @@ type checkpointer struct {
 	every  time.Duration
 	owner  atomic.Pointer[ownership] // of the latest term
 	// resumed is the checkpoint as it was found at the latest connect.
-	resumed    atomic.Pointer[ledger.Checkpoint]
-	saved      cdc.LSN
-	streamed   bool // a stream has begun before; the stream's goroutine alone uses it
-	state      trouble
-	watermarks watermarks
-	recovery   recovery
+	resumed atomic.Pointer[ledger.Checkpoint]
+	// saved is the commit that the latest checkpoint was written for, savedSnapshot its snapshot where the table is polled.
+	saved         cdc.LSN
+	savedSnapshot string
+	streamed      bool // a stream has begun before; the stream's goroutine alone uses it
+	state         trouble
+	watermarks    watermarks
+	recovery      recovery
 	// parkAfter is Options.ParkAfter.
 	parkAfter time.Duration
 }
@@ -129,7 +131,7 @@ func (c *checkpointer) connected(ctx context.Context, id cdc.Identity, epoch int
 		return err
 	}
 	failpoint.Hit(failpoint.SlotAcquired)
-	return c.pass(ctx, id, epoch)
+	return errors.Join(c.pass(ctx, id, epoch), c.begin(ctx, id, epoch))
 }
 
 // pass raises the checkpoint to where the slot was found, if that is ahead: only idle WAL is between them. From then on
@@ -199,14 +201,11 @@ const commitGrace = time.Second
 
 // awaitCommit waits until the transaction of the latest row that was taken is resolved as a whole. Rows are taken before
 // their commit has arrived, which follows at once, unless the rest of the transaction was left in the stream.
-func (c *checkpointer) awaitCommit(ctx context.Context, taken cdc.LSN) {
-	if taken == 0 {
-		return
-	}
+func (c *checkpointer) awaitCommit(ctx context.Context, taken cdc.Transaction) {
 	grace := time.NewTimer(commitGrace)
 	defer grace.Stop()
 	for {
-		if position, _ := c.source.Progress(); position.Commit() > taken {
+		if taken.Resolved() {
 			return
 		}
 		select {
@@ -250,18 +249,13 @@ func (c *checkpointer) write(ctx context.Context, last bool) error {
 	if !ok || owner == nil {
 		return nil
 	}
-	mark := c.watermarks.newest(position.LSN())
+	next := c.checkpoint(position, owner)
 	pass := c.source.Idle
-	if position.Commit() > c.saved || last || c.watermarks.late(mark, c.saved) {
+	if last || c.due(position, next) {
 		failpoint.Hit(failpoint.BeforeCheckpoint)
 		own, counters := c.counters.read()
-		err := c.ledger.SaveCheckpoint(ctx, ledger.Checkpoint{
-			Slot: c.slot, LSN: uint64(position.LSN()),
-			SystemID: owner.identity.SystemID, Timeline: owner.identity.Timeline,
-			Epoch: owner.epoch, Counters: counters,
-			Drained:  last && c.orderly(),
-			Snapshot: mark.Snapshot, SnapshotLSN: mark.LSN, Coverage: owner.identity.Coverage,
-		})
+		next.Counters, next.Drained = counters, last && c.orderly()
+		err := c.ledger.SaveCheckpoint(ctx, next)
 		if errors.Is(err, ledger.ErrFenced) {
 			c.overtaken(owner.term)
 			return nil // another daemon has the slot: what we know of its position no longer counts
@@ -271,8 +265,8 @@ func (c *checkpointer) write(ctx context.Context, last bool) error {
 		}
 		failpoint.Hit(failpoint.AfterCheckpoint)
 		c.counters.keep(own)
-		c.saved = position.Commit()
-		c.watermarks.use(mark)
+		c.saved, c.savedSnapshot = position.Commit(), position.Snapshot()
+		c.watermarks.use(ledger.Watermark{Snapshot: next.Snapshot, LSN: next.SnapshotLSN})
 		pass = c.source.Confirm
 	}
 	if err := c.settle(ctx, position.LSN()); err != nil {

@@ -18,6 +18,7 @@ import (
 	"github.com/walpost/walpost/cdc"
 	"github.com/walpost/walpost/config"
 	"github.com/walpost/walpost/internal/ledger"
+	"github.com/walpost/walpost/outbox"
 )
 
 // Daemon is one walpost runtime. Make it with New, call Run once.
@@ -117,25 +118,38 @@ func (d *Daemon) prepare(ctx context.Context, cfg *config.Config) error {
 		outbox: ledger.Outbox{Publication: cfg.Outbox.Publication, Schema: cfg.Outbox.Table.Schema, Table: cfg.Outbox.Table.Name},
 		state:  trouble{log: d.log, what: "save the checkpoint"},
 	}
-	options := SourceOptions(cfg, d.log)
-	options.Lead, options.Application = d.leadership.lead, d.title.String()
-	options.Resume, options.Lost = d.checkpointer.resume, d.checkpointer.lost
-	options.Acquired = func(ctx context.Context, id cdc.Identity) error {
-		if err := d.checkpointer.acquired(ctx, id); err != nil {
-			return err
-		}
-		if !id.Reading {
-			d.readyOnce.Do(func() { close(d.ready) })
-		}
-		return nil
-	}
-	source, err := cdc.New(options)
+	source, err := d.newSource(cfg)
 	if err != nil {
 		return err
 	}
 	d.source, d.checkpointer.source = source, source
 	close(d.prepared)
 	return nil
+}
+
+// newSource makes what the rows come from. It runs later.
+func (d *Daemon) newSource(cfg *config.Config) (source, error) {
+	hook := func(o *cdc.Options) {
+		o.Lead, o.Application = d.leadership.lead, d.title.String()
+		o.Resume, o.Lost = d.checkpointer.resume, d.checkpointer.lost
+		o.Acquired = func(ctx context.Context, id cdc.Identity) error {
+			if err := d.checkpointer.acquired(ctx, id); err != nil {
+				return err
+			}
+			if !id.Reading {
+				d.readyOnce.Do(func() { close(d.ready) })
+			}
+			return nil
+		}
+	}
+	if cfg.Outbox.Polled() {
+		options := PollOptions(cfg, d.log)
+		hook(&options.Options)
+		return cdc.NewPoller(options)
+	}
+	options := SourceOptions(cfg, d.log)
+	hook(&options)
+	return cdc.New(options)
 }
 
 // SourceOptions are the stream's options as the configuration gives them, for the daemon and for `walpost init`.
@@ -160,3 +174,12 @@ func (d *Daemon) join(ctx context.Context) (*ledger.Member, error) {
 
 // tag is unlike that of any other daemon, or of an earlier one with the same name.
 func tag() string { return strconv.FormatUint(uint64(rand.Uint32()), 36) }
+
+// PollOptions are those of polling as the configuration gives them, for the daemon and for `walpost init`.
+func PollOptions(cfg *config.Config, log zerolog.Logger) cdc.PollOptions {
+	return cdc.PollOptions{
+		Options: SourceOptions(cfg, log),
+		ID:      cfg.Outbox.Table.Columns.Names()[0], XID: outbox.XIDColumn,
+		Interval: cfg.Outbox.PollInterval, Channel: outbox.Channel,
+	}
+}

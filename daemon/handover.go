@@ -14,7 +14,7 @@ const handOverGrace = time.Second
 // as those are that take long, so that the last checkpoint passes their events and nobody sends them again unless we don't
 // come back with their outcome. It reports false where the ledger doesn't take that, or what is left of a transaction
 // isn't resolved: then the slot stays ours until the attempts have ended.
-func (d *Daemon) handOver(taken cdc.LSN) bool {
+func (d *Daemon) handOver(taken cdc.Transaction) bool {
 	if d.term.Load() == nil {
 		return true // there is nothing that is ours
 	}

@@ -110,6 +110,11 @@ func (w *workload) run(ctx context.Context, url string, worker int, seed uint64,
 // the same id.
 func TestKilledAtRandomLosesNothing(t *testing.T) {
 	t.Parallel()
+	killAtRandom(t, 8, func(*rig) {})
+}
+
+// killAtRandom is the test on ground that was prepared.
+func killAtRandom(t *testing.T, kills int, prepare func(*rig)) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
@@ -135,6 +140,7 @@ webhook "flaky" {
 			}
 		}
 	})
+	prepare(r)
 	path := t.TempDir() + "/walpost.hcl"
 	if err := os.WriteFile(path, []byte(r.hcl), 0o600); err != nil {
 		t.Fatal(err)
@@ -150,7 +156,6 @@ webhook "flaky" {
 			}
 		})
 	}
-	const kills = 8
 	book := &arrivals{t: t, ids: map[arrival]string{}}
 	for range kills {
 		kill := r.spawn(path)

@@ -51,7 +51,9 @@ func (d *Daemon) operate() error {
 	writing.run(d.fail, d.ledger.Run)
 	streaming.run(d.fail, d.stream)
 	checkpointing.run(d.fail, d.checkpointer.run)
-	checkpointing.run(d.fail, d.checkpointer.watch)
+	if !d.Config().Outbox.Polled() { // polling takes a snapshot each time that it looks
+		checkpointing.run(d.fail, d.checkpointer.watch)
+	}
 
 	router := newRouter(d.pipeline, d.checkpointer.recordedUntil)
 	intake.run(d.fail, func(ctx context.Context) error { return router.run(ctx, d.source.Batches()) })
@@ -115,7 +117,7 @@ func (d *Daemon) awaitAttempts() {
 }
 
 // confirm makes the last checkpoint, so that the next start repeats nothing of what was taken.
-func (d *Daemon) confirm(taken cdc.LSN) {
+func (d *Daemon) confirm(taken cdc.Transaction) {
 	ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
 	defer cancel()
 	if err := d.checkpoint(ctx, taken); err != nil {
@@ -123,7 +125,7 @@ func (d *Daemon) confirm(taken cdc.LSN) {
 	}
 }
 
-func (d *Daemon) checkpoint(ctx context.Context, taken cdc.LSN) error {
+func (d *Daemon) checkpoint(ctx context.Context, taken cdc.Transaction) error {
 	d.checkpointer.awaitCommit(ctx, taken)
 	err := d.checkpointer.drained(ctx)
 	failpoint.Hit(failpoint.DrainCheckpointed)

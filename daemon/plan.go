@@ -136,6 +136,8 @@ func fixed(running, next *config.Config) error {
 		{"database.url", running.Database.URL == next.Database.URL},
 		{"database.replication_url", running.Database.ReplicationURL == next.Database.ReplicationURL},
 		{"outbox.table and outbox.columns", running.Outbox.Table == next.Outbox.Table},
+		{"outbox.mode", running.Outbox.Mode == next.Outbox.Mode},
+		{"outbox.poll_interval", running.Outbox.PollInterval == next.Outbox.PollInterval},
 		{"outbox.slot", running.Outbox.Slot == next.Outbox.Slot},
 		{"outbox.publication", running.Outbox.Publication == next.Outbox.Publication},
 		{"ledger.record", running.Ledger.Record == next.Ledger.Record},

@@ -23,8 +23,8 @@ type router struct {
 	recordedUntil func() time.Time
 	// recalled says of the deliveries of the present batch whether the ledger has them; nil unless it was asked.
 	recalled map[string]bool
-	// taken is the commit of the latest row that was taken from the stream.
-	taken cdc.LSN
+	// taken is the transaction of the latest row that was taken from the stream.
+	taken cdc.Transaction
 }
 
 func newRouter(p *pipeline, recordedUntil func() time.Time) *router {
@@ -78,7 +78,7 @@ func (r *router) batch(intake context.Context, batch cdc.Batch) (over bool, err 
 		return true, err
 	}
 	for i := range batch {
-		if intake.Err() != nil && batch[i].CommitLSN != r.taken {
+		if intake.Err() != nil && batch[i].Transaction() != r.taken {
 			return true, nil
 		}
 		if err := r.row(intake, &batch[i]); err != nil {
@@ -97,7 +97,7 @@ const (
 
 // finish routes the rest of the transaction that was begun, as far as it arrives soon.
 func (r *router) finish(intake context.Context, batches <-chan cdc.Batch) error {
-	if r.taken == 0 {
+	if r.taken == (cdc.Transaction{}) {
 		return nil
 	}
 	for deadline := time.Now().Add(finishGrace); time.Now().Before(deadline); {
@@ -127,7 +127,7 @@ func (r *router) row(intake context.Context, row *cdc.Row) error {
 	}
 	p := r.plan.Load()
 	r.counters.events.Add(1)
-	r.taken = row.CommitLSN
+	r.taken = row.Transaction()
 	e := &event{source: *row, budget: r.budget, term: term}
 	problem := r.parse(p, e)
 	e.size = int64(len(e.row.Payload)+len(e.row.Headers)) + eventOverhead
@@ -213,6 +213,9 @@ func (r *router) parse(p *plan, e *event) *route.Problem {
 		e.row, err = parser.Parse(e.source.Values)
 	}
 	e.row.LSN, e.row.CommittedAt = uint64(e.source.CommitLSN), e.source.CommitTime
+	if created := e.row.CreatedAt; e.source.Recovered && !created.IsZero() && created.Before(e.row.CommittedAt) {
+		e.row.CommittedAt = created // when it was read says nothing of its age
+	}
 	if e.row.ID == "" {
 		e.row.ID = e.source.CommitLSN.String() + "#" + strconv.Itoa(e.source.Ordinal)
 	}
