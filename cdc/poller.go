@@ -155,8 +155,8 @@ func (s *polling) connect(ctx context.Context) error {
 	return nil
 }
 
-// takeOver makes us the only one who polls, and finds out from where.
-func (s *polling) takeOver(ctx context.Context) (Identity, error) {
+// identify finds out who serves us, and whether the table can be polled.
+func (s *polling) identify(ctx context.Context) (Identity, error) {
 	type server struct {
 		Version  int
 		System   string
@@ -169,7 +169,13 @@ func (s *polling) takeOver(ctx context.Context) (Identity, error) {
 	}
 	s.backend = found.Backend
 	identity := Identity{SystemID: found.System, Timeline: found.Timeline, ServerVersion: found.Version}
-	if err := s.check(ctx, found.Version); err != nil {
+	return identity, s.check(ctx, found.Version)
+}
+
+// takeOver makes us the only one who polls, and finds out from where.
+func (s *polling) takeOver(ctx context.Context) (Identity, error) {
+	identity, err := s.identify(ctx)
+	if err != nil {
 		return identity, err
 	}
 	if err := s.lock(ctx); err != nil {

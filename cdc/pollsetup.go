@@ -14,22 +14,24 @@ import (
 // pollableVersion is the first Postgres with xid8 columns.
 const pollableVersion = 130000
 
-// PollSetup checks what a Poller needs, as Run does first, and changes nothing. What it can't do without is a SetupError.
-func PollSetup(ctx context.Context, o PollOptions) (serverVersion int, err error) {
+// PollSetup checks what a Poller needs, as Run does first, and changes nothing. It gives what a first start would begin
+// after. What polling can't do without is a SetupError.
+func PollSetup(ctx context.Context, o PollOptions) (Identity, error) {
+	o.Lead, o.Resume, o.Start = nil, nil, StartNow
 	p, err := NewPoller(o)
 	if err != nil {
-		return 0, err
+		return Identity{}, err
 	}
 	s := &polling{Poller: p}
 	if err := s.connect(ctx); err != nil {
-		return 0, err
+		return Identity{}, err
 	}
 	defer closeOrdinary(ctx, s.conn)
-	found, _, err := ask[server](ctx, s, "server")
+	identity, err := s.identify(ctx)
 	if err != nil {
-		return 0, err
+		return identity, err
 	}
-	return found.Version, s.check(ctx, found.Version)
+	return identity, s.begin(ctx, nil, &identity)
 }
 
 // check makes sure that the table can be polled, and learns its columns.

@@ -7,9 +7,9 @@ import (
 	"github.com/walpost/walpost/internal/ledger"
 )
 
-// coveragePolled is the coverage of a snapshot that polling has reached. No publication has it, so a stream that comes after it
+// CoveragePolled is the coverage of a checkpoint whose snapshot polling has reached. No publication has it, so a stream that comes after it
 // reads from the table what the snapshot doesn't see, whatever its slot has.
-const coveragePolled = "polled"
+const CoveragePolled = "polled"
 
 // begin makes durable what polling begins after, where there was no checkpoint: rows that are committed from now on are
 // found by whoever starts next.
@@ -20,7 +20,7 @@ func (c *checkpointer) begin(ctx context.Context, id cdc.Identity, epoch int64) 
 	own, counters := c.counters.read()
 	err := c.ledger.SaveCheckpoint(ctx, ledger.Checkpoint{
 		Slot: c.slot, Epoch: epoch, Counters: counters,
-		Snapshot: id.Snapshot, SnapshotLSN: uint64(id.Start), Coverage: coveragePolled,
+		Snapshot: id.Snapshot, SnapshotLSN: uint64(id.Start), Coverage: CoveragePolled,
 	})
 	if err == nil {
 		c.counters.keep(own)
@@ -37,7 +37,7 @@ func (c *checkpointer) checkpoint(p cdc.Position, owner *ownership) (saved ledge
 		Epoch: owner.epoch,
 	}
 	if p.Snapshot() != "" {
-		saved.Snapshot, saved.SnapshotLSN, saved.Coverage = p.Snapshot(), uint64(p.Commit()), coveragePolled
+		saved.Snapshot, saved.SnapshotLSN, saved.Coverage = p.Snapshot(), uint64(p.Commit()), CoveragePolled
 		return saved
 	}
 	mark := c.watermarks.newest(p.LSN())

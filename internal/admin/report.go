@@ -19,7 +19,8 @@ const Format = 1
 type Report struct {
 	Format      int               `json:"format"`
 	At          time.Time         `json:"at"` // by the database's clock
-	Slot        SlotReport        `json:"slot"`
+	Source      SourceReport      `json:"source"`
+	Slot        SlotReport        `json:"slot"`       // of a stream; empty but for the name when the table is polled
 	Checkpoint  *CheckpointReport `json:"checkpoint"` // null: never started
 	Daemons     []DaemonReport    `json:"daemons"`    // that share the slot, the leader first
 	Counters    ledger.Counters   `json:"counters"`   // since the first start, as of the checkpoint
@@ -115,10 +116,11 @@ type Webhook struct {
 	Enabled bool
 }
 
-// NewReport makes a report for a slot of what the ledger knows and the configuration says.
-func NewReport(slot string, webhooks []Webhook, s ledger.Status) Report {
+// NewReport makes a report for a source of what the ledger knows and the configuration says.
+func NewReport(from Source, webhooks []Webhook, s ledger.Status) Report {
+	slot := from.Slot
 	r := Report{
-		Format: Format, At: s.Now.UTC(), Slot: SlotReport{Name: slot}, Webhooks: webhookReports(webhooks, s),
+		Format: Format, At: s.Now.UTC(), Source: from.report(), Slot: SlotReport{Name: slot}, Webhooks: webhookReports(webhooks, s),
 		Quarantined: s.Quarantined, Incidents: s.Incidents, Attention: []string{},
 	}
 	if r.Incidents == nil {
@@ -131,9 +133,13 @@ func NewReport(slot string, webhooks []Webhook, s ledger.Status) Report {
 		}
 	}
 	if c := s.Checkpoint; c != nil {
+		at := c.LSN
+		if r.Source.Mode == Polling {
+			at = c.SnapshotLSN // where the WAL was when the newest snapshot was taken of which all is resolved
+		}
 		r.Counters = c.Counters
 		r.Checkpoint = &CheckpointReport{
-			LSN: lsn(c.LSN), Epoch: c.Epoch, UpdatedAt: c.UpdatedAt.UTC(), AgeSeconds: s.Now.Sub(c.UpdatedAt).Seconds(),
+			LSN: lsn(at), Epoch: c.Epoch, UpdatedAt: c.UpdatedAt.UTC(), AgeSeconds: s.Now.Sub(c.UpdatedAt).Seconds(),
 		}
 	}
 	r.Daemons = daemonReports(s)
@@ -228,6 +234,8 @@ func (w *WebhookReport) Count(states ...ledger.State) string {
 func (r *Report) attend() {
 	say := func(format string, args ...any) { r.Attention = append(r.Attention, fmt.Sprintf(format, args...)) }
 	switch {
+	case r.Source.Mode == Polling:
+		r.attendPolling(say)
 	case !r.Slot.Exists:
 		say("the replication slot %q does not exist", r.Slot.Name)
 	case r.Slot.WALStatus == "lost" || r.Slot.WALStatus == "unreserved":

@@ -15,7 +15,7 @@ var noon = time.Date(2025, 1, 31, 12, 0, 0, 0, time.UTC)
 
 func TestReportJoinsConfigurationAndLedger(t *testing.T) {
 	t.Parallel()
-	r := admin.NewReport("walpost", []admin.Webhook{{"crm", true}, {"new", true}, {"off", false}}, ledger.Status{
+	r := admin.NewReport(admin.Source{Slot: "walpost"}, []admin.Webhook{{"crm", true}, {"new", true}, {"off", false}}, ledger.Status{
 		Now:        noon,
 		Checkpoint: &ledger.Checkpoint{LSN: 0x1_0000_00AB, Epoch: 3, UpdatedAt: noon.Add(-90 * time.Second), Counters: ledger.Counters{Events: 7}},
 		Slot:       &ledger.SlotStatus{Active: true, WALStatus: "reserved", ConfirmedFlush: 0xAB, RetainedBytes: 5, LagBytes: 4},
@@ -77,7 +77,7 @@ func TestReportAttendsToTheSlot(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if r := admin.NewReport("walpost", nil, ledger.Status{Slot: c.slot}); !reflect.DeepEqual(r.Attention, c.want) {
+			if r := admin.NewReport(admin.Source{Slot: "walpost"}, nil, ledger.Status{Slot: c.slot}); !reflect.DeepEqual(r.Attention, c.want) {
 				t.Errorf("%q, not %q", r.Attention, c.want)
 			}
 		})
@@ -87,7 +87,7 @@ func TestReportAttendsToTheSlot(t *testing.T) {
 // An empty list is [] and not null, so that programs can loop over it.
 func TestEmptyReport(t *testing.T) {
 	t.Parallel()
-	text, err := json.Marshal(admin.NewReport("s", nil, ledger.Status{Now: noon}))
+	text, err := json.Marshal(admin.NewReport(admin.Source{Slot: "s"}, nil, ledger.Status{Now: noon}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +103,7 @@ func TestEmptyReport(t *testing.T) {
 func TestReportHasTheDaemons(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	r := admin.NewReport("s", nil, ledger.Status{
+	r := admin.NewReport(admin.Source{Slot: "s"}, nil, ledger.Status{
 		Now:        at,
 		Checkpoint: &ledger.Checkpoint{Epoch: 7, EpochAt: at.Add(-time.Hour)},
 		Peers: []ledger.Peer{

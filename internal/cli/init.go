@@ -105,6 +105,9 @@ func (a *app) prepareInit(url string, onlySQL bool) (*initialization, error) {
 // printSQL prints all that run would do to the database.
 func (i *initialization) printSQL() error {
 	o := i.config.Outbox
+	if o.Polled() {
+		return i.printPollingSQL()
+	}
 	_, err := fmt.Fprintf(i.Stdout, `-- What walpost needs, in this order. Run it with psql -f, not in one transaction (-1).
 
 -- 1. The table that the application inserts its events into.
@@ -142,6 +145,23 @@ func (i *initialization) run(ctx context.Context) error {
 	}
 	i.say("ledger", madeLedger, "schema walpost")
 
+	if o.Polled() {
+		err = i.makePollable(ctx, book)
+	} else {
+		err = i.makeStream(ctx, book)
+	}
+	if err != nil {
+		return err
+	}
+	if err := i.writeStarter(); err != nil {
+		return err
+	}
+	return i.sayNext()
+}
+
+// makeStream makes publication and slot, and says so.
+func (i *initialization) makeStream(ctx context.Context, book *ledger.Ledger) error {
+	o := i.config.Outbox
 	setup, err := i.makeSlot(ctx, book)
 	if setup.PublicationCreated || err == nil {
 		i.say("publication", setup.PublicationCreated, o.Publication+", inserts of "+tableName(o.Table))
@@ -150,7 +170,7 @@ func (i *initialization) run(ctx context.Context) error {
 		return err
 	}
 	i.say("slot", setup.SlotCreated, o.Slot+" at "+setup.SlotPosition.String())
-	if setup.SlotCreated && !madeTable {
+	if setup.SlotCreated && i.adopted {
 		if err := i.sayOlder(ctx); err != nil {
 			return err
 		}
@@ -158,10 +178,7 @@ func (i *initialization) run(ctx context.Context) error {
 	for _, warning := range setup.Warnings {
 		i.stderr.print("Warning: " + warning + "\n")
 	}
-	if err := i.writeStarter(); err != nil {
-		return err
-	}
-	return i.sayNext()
+	return nil
 }
 
 // say tells of one thing that is there now.

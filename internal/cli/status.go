@@ -71,7 +71,12 @@ func readReport(ctx context.Context, book *ledger.Ledger, cfg *config.Config) (a
 	for i, w := range cfg.Webhooks {
 		webhooks[i] = admin.Webhook{Name: w.Name, Enabled: w.Enabled}
 	}
-	return admin.NewReport(cfg.Outbox.Slot, webhooks, s), nil
+	return admin.NewReport(sourceOf(cfg), webhooks, s), nil
+}
+
+func sourceOf(cfg *config.Config) admin.Source {
+	o := cfg.Outbox
+	return admin.Source{Slot: o.Slot, Mode: admin.Mode(o.Mode), Table: tableName(o.Table), Interval: o.PollInterval}
 }
 
 // statusText is the report for people.
@@ -79,7 +84,11 @@ func statusText(r admin.Report) string {
 	var b strings.Builder
 	facts := newFacts()
 	fact := func(name, format string, args ...any) { facts.add(name, fmt.Sprintf(format, args...)) }
-	fact("slot", "%s", slotText(r.Slot))
+	if r.Source.Mode == admin.Polling {
+		fact("polling", "%s, every %s at least", r.Source.Table, seconds(r.Source.IntervalSeconds))
+	} else {
+		fact("slot", "%s", slotText(r.Slot))
+	}
 	for _, d := range r.Daemons {
 		fact(string(d.Role), "%s", daemonText(d, r.At))
 	}

@@ -41,6 +41,7 @@ var checks = []check{
 	{"outbox_table", judgeTable},
 	{"outbox_columns", columns},
 	{"outbox_ids", ids},
+	{"polling", judgePolling},
 	{"outbox_policies", policies},
 	{"outbox_triggers", triggers},
 	{"outbox_partitions", partitions},

@@ -35,6 +35,9 @@ func Examine(ctx context.Context, o Options) (Report, error) {
 	defer x.close()
 	var report Report
 	for _, c := range checks {
+		if !x.applies(c) {
+			continue
+		}
 		findings := x.make(c)
 		if ctx.Err() != nil {
 			return Report{}, ctx.Err()
