@@ -91,9 +91,9 @@ func TestEmptyReport(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `{"format":1,"at":"2025-01-31T12:00:00Z","slot":{"name":"s","exists":false,"active":false,"wal_status":"","retained_bytes":0,` +
+	want := `{"format":1,"at":"2025-01-31T12:00:00Z","source":{"mode":"stream"},"slot":{"name":"s","exists":false,"active":false,"wal_status":"","retained_bytes":0,` +
 		`"lag_bytes":0,"confirmed_lsn":""},"checkpoint":null,"daemons":[],"counters":{"events":0,"delivered":0,"retried":0,"failed":0,"parked":0,` +
-		`"quarantined":0,"unrouted":0,"duplicates":0},"webhooks":[],"quarantined":0,"incidents":[],` +
+		`"quarantined":0,"unrouted":0,"duplicates":0,"cancelled":0,"pruned":0},"webhooks":[],"quarantined":0,"incidents":[],` +
 		`"attention":["the replication slot \"s\" does not exist"]}`
 	if string(text) != want {
 		t.Errorf("got\n%s\nnot\n%s", text, want)
