@@ -28,10 +28,12 @@ var allowed = map[string][]string{
 	"daemon":             {"cdc", "config", "outbox", "sender", "internal/failpoint", "internal/ledger", "internal/retention", "internal/route"},
 	"internal/demo":      {"cdc", "config", "daemon", "outbox", "sender", "internal/ledger", "internal/pgembed", "internal/route"},
 	"internal/retention": {"outbox"},
+	"internal/reconcile": {"config", "outbox", "internal/ledger", "internal/route"},
 	"internal/ruletest":  {"config", "sender", "internal/route"},
 	"internal/doctor":    {"cdc", "config", "outbox", "internal/ledger"},
 	"internal/cli": {
-		"cdc", "config", "daemon", "outbox", "sender", "internal/admin", "internal/demo", "internal/doctor", "internal/ledger", "internal/route",
+		"cdc", "config", "daemon", "outbox", "sender", "internal/admin", "internal/demo", "internal/doctor", "internal/ledger",
+		"internal/reconcile", "internal/route",
 		"internal/ruletest",
 	},
 	"cmd/walpost": {"internal/cli"},

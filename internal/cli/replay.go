@@ -18,22 +18,28 @@ func (a *app) replayCommand() *cobra.Command {
 		Short: "Send failed or parked deliveries again, or route quarantined events again",
 		Long: `Send deliveries again, with a new schedule and their old ids: those that are named,
 or all failed, parked and cancelled ones that the flags select. Delivered ones are
-sent again only by id. With --quarantined, route quarantined events again, under the
+sent again only by id. With --row, send all deliveries of an outbox row, also those of
+which the ledger knows nothing. With --quarantined, route quarantined events again, under the
 rules that are in force now. A running daemon starts within a second.`,
 		Example: `  walpost replay 0b7e6d5c-8d0c-5f4e-9f6a-3f1c2b4a5d6e
   walpost replay --webhook crm --state failed --since 1d --dry-run
+  walpost replay --row 0b7e6d5c-8d0c-4f4e-9f6a-3f1c2b4a5d6e
   walpost replay --quarantined`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := r.prepare(args); err != nil {
 				return err
 			}
 			return a.withLedger(cmd.Context(), func(ctx context.Context, cfg *config.Config, book *ledger.Ledger) error {
+				if len(r.rows) > 0 {
+					return r.replayRows(ctx, cfg, book)
+				}
 				return r.run(ctx, cfg, book)
 			})
 		},
 	}
 	r.flags.addTo(cmd, a)
 	cmd.Flags().BoolVar(&r.quarantined, "quarantined", false, "route quarantined events again instead")
+	cmd.Flags().StringSliceVar(&r.rows, "row", nil, "the outbox row with this `ID` instead, read from the table")
 	cmd.Flags().BoolVar(&r.all, "all", false, "all that can be replayed, where no other flag selects")
 	cmd.Flags().BoolVar(&r.dryRun, "dry-run", false, "only say how many there are")
 	return cmd
@@ -44,6 +50,7 @@ type replay struct {
 	*app
 	flags                    filterFlags
 	quarantined, all, dryRun bool
+	rows                     []string // ids of outbox rows
 	filter                   ledger.Filter
 }
 
@@ -59,6 +66,10 @@ func (r *replay) prepare(ids []string) error {
 	f := &r.filter
 	selected := len(ids) > 0 || f.EventID != "" || f.Webhook != "" || f.Topic != "" || len(f.States) > 0 || !f.Since.IsZero()
 	switch {
+	case len(r.rows) > 0 && (selected || r.quarantined || r.all):
+		return usage("walpost replay --row ID", "--row sends all deliveries of a row: it goes with no other flag but --dry-run")
+	case len(r.rows) > 0:
+		return nil
 	case r.quarantined && (len(ids) > 0 || len(f.States) > 0):
 		return usage("walpost replay --quarantined --event ID", "quarantined events have neither delivery ids nor states: select them by --event, --webhook, --topic or --since")
 	case !r.quarantined && !selected && !r.all:

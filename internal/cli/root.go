@@ -51,7 +51,7 @@ delivers the webhooks, with retries that survive restarts.`,
 			a.checkCommand(), a.testCommand(), a.planCommand(), a.replCommand(), a.fmtCommand(), a.rulesCommand(),
 		}},
 		{groupRun, []*cobra.Command{a.runCommand(), a.demoCommand()}},
-		{groupLook, []*cobra.Command{a.statusCommand(), a.deliveriesCommand(), a.whyCommand()}},
+		{groupLook, []*cobra.Command{a.statusCommand(), a.deliveriesCommand(), a.whyCommand(), a.reconcileCommand()}},
 		{groupControl, []*cobra.Command{a.enableCommand(), a.disableCommand(), a.replayCommand(), a.sendCommand()}},
 		{"", []*cobra.Command{a.versionCommand()}},
 	} {
