@@ -59,7 +59,7 @@ func post(ctx context.Context, client *http.Client, url string, body []byte) err
 	if err != nil {
 		return err
 	}
-	defer resp.Body.Close() //nolint:errcheck // it was read
+	defer resp.Body.Close()
 	_, err = io.Copy(io.Discard, resp.Body)
 	return err
 }

@@ -71,7 +71,7 @@ func (r *receiver) accept() {
 			return // closed
 		}
 		go func() {
-			defer conn.Close() //nolint:errcheck // nothing is lost with it
+			defer conn.Close()
 			_ = r.serve(conn)  // the client has gone
 		}()
 	}

@@ -47,8 +47,8 @@ func runBench(ctx context.Context) (err error) {
 func (g *ground) rounds(ctx context.Context) ([]series, error) {
 	var all []series
 	for _, s := range scenarios() {
-		if g.settings.wants(s.name) || slices.ContainsFunc(scenarios(), func(o scenario) bool {
-			return o.against == s.name && g.settings.wants(o.name)
+		if g.wants(s.name) || slices.ContainsFunc(scenarios(), func(o scenario) bool {
+			return o.against == s.name && g.wants(o.name)
 		}) {
 			all = append(all, series{scenario: s})
 		}
