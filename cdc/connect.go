@@ -132,12 +132,12 @@ func openReplication(ctx context.Context, o Options) (*replicationConn, Identity
 // start begins streaming and takes the connection over from pgconn. Only the first version of the protocol
 // sends nothing but committed transactions.
 func (c *replicationConn) start(ctx context.Context, o Options, from LSN) error {
+	arguments := []string{"proto_version '1'", "publication_names " + quoteLiteral(quoteIdentifier(o.Publication))}
+	if o.Messages != "" {
+		arguments = append(arguments, "messages 'true'")
+	}
 	err := pglogrepl.StartReplication(ctx, c.pg, o.Slot, from, pglogrepl.StartReplicationOptions{
-		Mode: pglogrepl.LogicalReplication,
-		PluginArgs: []string{
-			"proto_version '1'",
-			"publication_names " + quoteLiteral(quoteIdentifier(o.Publication)),
-		},
+		Mode: pglogrepl.LogicalReplication, PluginArgs: arguments,
 	})
 	if err != nil {
 		return fmt.Errorf("start replication: %w", err)

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// A message is one decoded pgoutput message, version 1. Only the fields of its kind are set, and tuple aliases
-// what it was decoded from.
+// A message is one decoded pgoutput message, version 1. Only the fields of its kind are set, and tuple and
+// content alias what it was decoded from.
 type message struct {
 	kind     byte      // as on the wire
 	lsn      LSN       // begin: the commit record's start, called final LSN; commit: the same again
@@ -18,6 +18,10 @@ type message struct {
 	relation uint32    // insert: OID
 	schema   *Relation // relation
 	tuple    tuple     // insert
+
+	transactional bool   // logical message
+	prefix        string // logical message
+	content       []byte // logical message
 }
 
 // Kinds of messages. https://www.postgresql.org/docs/current/protocol-logicalrep-message-formats.html
@@ -26,13 +30,13 @@ const (
 	kindCommit   = 'C'
 	kindRelation = 'R'
 	kindInsert   = 'I'
+	kindMessage  = 'M' // sent only where asked for
 	// Those below are checked for their form and ignored.
 	kindOrigin   = 'O'
 	kindType     = 'Y'
 	kindUpdate   = 'U'
 	kindDelete   = 'D'
 	kindTruncate = 'T'
-	kindMessage  = 'M'
 )
 
 // tuple is the encoded form of a row, known to be well-formed.
@@ -87,10 +91,9 @@ func decode(src []byte) (message, error) {
 		r.uint8()
 		r.bytes(4 * uint64(n))
 	case kindMessage:
-		r.uint8()
-		r.lsn()
-		r.string()
-		r.bytes(uint64(r.uint32()))
+		m.transactional = r.uint8()&1 != 0
+		m.lsn, m.prefix = r.lsn(), r.string()
+		m.content = r.bytes(uint64(r.uint32()))
 	default:
 		return m, fmt.Errorf("%w: unknown type %q", ErrUndecodable, m.kind)
 	}

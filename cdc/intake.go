@@ -46,6 +46,8 @@ func (in *intake) take(m message) (row Row, ok bool, err error) {
 		return row, false, in.takeCommit(m)
 	case kindRelation:
 		in.takeRelation(m.schema)
+	case kindMessage:
+		return in.takeMessage(m)
 	}
 	return row, false, nil
 }

@@ -29,6 +29,10 @@ type Options struct {
 	// Slot is the replication slot, 1 to 63 characters of a-z, 0-9 and _. Publication is any identifier.
 	Slot, Publication string
 
+	// Messages is the prefix of logical messages that are streamed beside the rows (Postgres 14 and later); empty: none. Only
+	// transactional ones are: others may tell of what is rolled back, and are counted and left out.
+	Messages string
+
 	// Lead is asked before everything else of a connection. It waits until this process may read the slot, and gives a
 	// context that ends when it may no longer, which closes the connection. Nil: it always may.
 	Lead func(ctx context.Context) (leading context.Context, err error)

@@ -35,6 +35,9 @@ type Row struct {
 	// commit: of when it was seen.
 	Recovered bool
 
+	// Message says that this is a logical message: its content is the only value.
+	Message bool
+
 	txn *txn
 }
 

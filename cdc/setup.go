@@ -86,6 +86,9 @@ func setUp(ctx context.Context, o Options, readBefore, makeSlot bool) (foundatio
 	if found.ServerVersion, err = checkServer(ctx, conn); err != nil {
 		return found, classify(err, o)
 	}
+	if err := checkMessages(o, found.ServerVersion); err != nil {
+		return found, err
+	}
 	if found.table, err = checkTable(ctx, conn, o); err != nil {
 		return found, classify(err, o)
 	}

@@ -21,6 +21,7 @@ type Source struct {
 	streamed    bool  // the slot was read once: it must be there from now on
 	identity    Identity
 	recoveries  recoveries
+	refusedAt   time.Time // when a refused message was logged last
 
 	checkInterval time.Duration // between checks of table and publication
 }

@@ -9,6 +9,7 @@ import (
 type Stats struct {
 	Rows         uint64    // received, each once, and handed over as there is room
 	Recovered    uint64    // those of Rows that were read from the table in place of a lost slot
+	Refused      uint64    // logical messages that are not transactional, and so not among Rows
 	Transactions uint64    // wholly received, empty ones included
 	Connected    bool      // streaming now
 	Connects     uint64    // successful ones; Connects-1 are reconnects
@@ -26,12 +27,12 @@ type Stats struct {
 
 // counters are the live form of Stats.
 type counters struct {
-	rows, recovered, transactions, connects, stalls atomic.Uint64
-	received, confirmed                             atomic.Uint64
-	connected                                       atomic.Bool
-	lastCommit, lastMessage                         atomic.Int64 // Unix nanoseconds, 0 = never
-	longestBlock                                    atomic.Int64 // nanoseconds
-	lastError                                       atomic.Pointer[outageError]
+	rows, recovered, refused, transactions, connects, stalls atomic.Uint64
+	received, confirmed                                      atomic.Uint64
+	connected                                                atomic.Bool
+	lastCommit, lastMessage                                  atomic.Int64 // Unix nanoseconds, 0 = never
+	longestBlock                                             atomic.Int64 // nanoseconds
+	lastError                                                atomic.Pointer[outageError]
 }
 
 type outageError struct {
@@ -43,6 +44,7 @@ func (c *counters) snapshot() Stats {
 	s := Stats{
 		Rows:         c.rows.Load(),
 		Recovered:    c.recovered.Load(),
+		Refused:      c.refused.Load(),
 		Transactions: c.transactions.Load(),
 		Connected:    c.connected.Load(),
 		Connects:     c.connects.Load(),

@@ -292,7 +292,7 @@ func (st *stream) handleWAL(data []byte) error {
 	row, ok, err := st.intake.take(m)
 	if ok {
 		st.batch = append(st.batch, row)
-		st.batchBytes += len(m.tuple.data)
+		st.batchBytes += len(m.tuple.data) + len(m.content)
 		failpoint.Hit(failpoint.Decoded)
 	}
 	return err

@@ -74,7 +74,7 @@ func TestLoadFull(t *testing.T) {
 	columns.AggregateType, columns.AggregateID, columns.EventType, columns.Headers = "aggregatetype", "aggregateid", "type", "-"
 	equal(t, "outbox", cfg.Outbox, Outbox{
 		Table: outbox.Table{Schema: "app", Name: "outbox_events", Columns: columns},
-		Mode:  ModeStream, Slot: "walpost_2", Publication: "Walpost", PollInterval: time.Second, Start: StartBacklog, MaxPayload: 4 << 20, Retention: 36 * time.Hour,
+		Mode:  ModeStream, Slot: "walpost_2", Publication: "Walpost", PollInterval: time.Second, Messages: "app.events", Start: StartBacklog, MaxPayload: 4 << 20, Retention: 36 * time.Hour,
 	})
 	equal(t, "ledger", cfg.Ledger, Ledger{Record: RecordAll, Retention: 14 * 24 * time.Hour, Hold: 30 * 24 * time.Hour})
 	equal(t, "admin", *cfg.Admin, Admin{Listen: "0.0.0.0:8710", Token: Secret(environment["TOKEN"])})

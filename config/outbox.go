@@ -15,6 +15,7 @@ type Outbox struct {
 	Slot         string        // [a-z0-9_]{1,63}; default "walpost". With ModePolling only the name of the checkpoint.
 	Publication  string        // default "walpost"; "" with ModePolling
 	PollInterval time.Duration // the longest time between two looks at the table, with ModePolling; default 1 s
+	Messages     string        // prefix of the logical messages that are events, too; "" none are
 	Start        Start         // what the first start begins with; default StartNow
 	MaxPayload   int64         // bytes; default 16 MiB. A larger payload is quarantined.
 	// Retention is how long rows stay in the table after they are resolved. 0, which is the default: walpost deletes none.
@@ -46,6 +47,7 @@ const (
 
 var (
 	slotForm        = regexp.MustCompile(`^[a-z0-9_]{1,63}$`) // ReplicationSlotValidateName of Postgres
+	prefixForm      = regexp.MustCompile(`^[A-Za-z0-9_.:-]{1,63}$`)
 	publicationForm = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,62}$`)
 )
 
@@ -76,6 +78,8 @@ func (l *loader) decodeOutbox() {
 		`1 to 63 lower-case letters, digits and "_", such as "walpost"`)
 	b.identifier("publication", publicationForm, &out.Publication,
 		`1 to 63 letters, digits and "_", such as "walpost"`)
+	b.identifier("messages", prefixForm, &out.Messages,
+		`1 to 63 letters, digits and "_", ".", ":", "-", such as "walpost"`)
 	if start, ok := b.choice("start", string(StartNow), string(StartBacklog)); ok {
 		out.Start = Start(start)
 	}
@@ -103,6 +107,10 @@ func (b *block) decodeMode(out *Outbox) {
 				"A stream is told of every commit, so it has no effect. Leave it out, or write mode = \"polling\" where there is no logical replication.")
 		}
 		return
+	}
+	if attr := b.argument("messages"); attr != nil {
+		b.fail(attr.NameRange, `"messages" with polling`,
+			"Logical messages are in the WAL only, which mode = \"polling\" doesn't read. Leave it out, or write mode = \"stream\".")
 	}
 	out.Publication = ""
 	if attr := b.argument("publication"); attr != nil {

@@ -96,6 +96,8 @@ var shapes = map[string]shape{
 				"Polling needs a column `walpost_xid` and an index in the table, which `walpost init --sql` prints. [sources.md](sources.md) says which to take."},
 			{name: "slot", is: isAString, fallback: `"walpost"`, example: `"walpost"`, doc: "The replication slot: lower-case letters, digits and `_`. The checkpoint has the same name; when polling, there is only that."},
 			{name: "publication", is: isAString, fallback: `"walpost"`, example: `"walpost"`, doc: "The publication that the slot reads."},
+			{name: "messages", is: isAString, example: `"walpost"`, doc: "The prefix of logical messages (`pg_logical_emit_message`) that are events, too, beside the rows of the table. " +
+				"They can't be recovered after the loss of the slot. Default: none are."},
 			{name: "poll_interval", is: isADuration, fallback: `"1s"`, example: `"200ms"`, doc: "When polling: the longest time between two looks at the table. A `NOTIFY walpost_outbox` makes walpost look at once."},
 			{name: "start", is: isAString, fallback: `"now"`, example: `"backlog"`, doc: "What the very first start begins with: `\"now\"`, what is committed after the slot was made (by `walpost init` or `walpost run`); " +
 				"`\"backlog\"`, all rows that are in the table, then what follows. Later starts go on from the checkpoint."},

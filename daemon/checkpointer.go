@@ -18,9 +18,11 @@ type checkpointer struct {
 	*pipeline
 	source source
 	slot   string
-	outbox ledger.Outbox
-	every  time.Duration
-	owner  atomic.Pointer[ownership] // of the latest term
+	// messages is the prefix of the logical messages that are events, too; empty: none are.
+	messages string
+	outbox   ledger.Outbox
+	every    time.Duration
+	owner    atomic.Pointer[ownership] // of the latest term
 	// resumed is the checkpoint as it was found at the latest connect.
 	resumed atomic.Pointer[ledger.Checkpoint]
 	// saved is the commit that the latest checkpoint was written for, savedSnapshot its snapshot where the table is polled.

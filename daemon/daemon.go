@@ -114,7 +114,7 @@ func (d *Daemon) prepare(ctx context.Context, cfg *config.Config) error {
 		return err
 	}
 	d.checkpointer = &checkpointer{
-		pipeline: d.pipeline, slot: cfg.Outbox.Slot, every: d.options.CheckpointEvery, parkAfter: d.options.ParkAfter,
+		pipeline: d.pipeline, slot: cfg.Outbox.Slot, messages: cfg.Outbox.Messages, every: d.options.CheckpointEvery, parkAfter: d.options.ParkAfter,
 		outbox: ledger.Outbox{Publication: cfg.Outbox.Publication, Schema: cfg.Outbox.Table.Schema, Table: cfg.Outbox.Table.Name},
 		state:  trouble{log: d.log, what: "save the checkpoint"},
 	}
@@ -159,7 +159,7 @@ func SourceOptions(cfg *config.Config, log zerolog.Logger) cdc.Options {
 		ConnString: cfg.Database.ReplicationURL.Reveal(),
 		Schema:     t.Schema, Table: t.Name, Columns: t.Columns.Names(),
 		Slot: cfg.Outbox.Slot, Publication: cfg.Outbox.Publication,
-		Start:  cdc.Start(cfg.Outbox.Start),
+		Start: cdc.Start(cfg.Outbox.Start), Messages: cfg.Outbox.Messages,
 		Logger: log,
 	}
 }

@@ -137,6 +137,7 @@ func fixed(running, next *config.Config) error {
 		{"database.replication_url", running.Database.ReplicationURL == next.Database.ReplicationURL},
 		{"outbox.table and outbox.columns", running.Outbox.Table == next.Outbox.Table},
 		{"outbox.mode", running.Outbox.Mode == next.Outbox.Mode},
+		{"outbox.messages", running.Outbox.Messages == next.Outbox.Messages},
 		{"outbox.poll_interval", running.Outbox.PollInterval == next.Outbox.PollInterval},
 		{"outbox.slot", running.Outbox.Slot == next.Outbox.Slot},
 		{"outbox.publication", running.Outbox.Publication == next.Outbox.Publication},

@@ -60,7 +60,7 @@ func (c *checkpointer) recovered(ctx context.Context, r *cdc.Recovery) error {
 		failpoint.Hit(failpoint.GapBounded)
 		c.recovery.until.Store(uint64(r.Position))
 	}
-	return err
+	return errors.Join(err, c.messagesLost(ctx, r))
 }
 
 // settle resolves the incident when a checkpoint has passed the recovery.

@@ -208,10 +208,7 @@ const (
 // parse reads the row by the outbox contract. A row that breaks it becomes an event all the same, as far as it
 // can be read and under an id of its own, so that it can be kept with the problem that is given back.
 func (r *router) parse(p *plan, e *event) *route.Problem {
-	parser, err := r.parser(p, e.source.Relation)
-	if err == nil {
-		e.row, err = parser.Parse(e.source.Values)
-	}
+	err := r.read(p, e)
 	e.row.LSN, e.row.CommittedAt = uint64(e.source.CommitLSN), e.source.CommitTime
 	if created := e.row.CreatedAt; e.source.Recovered && !created.IsZero() && created.Before(e.row.CommittedAt) {
 		e.row.CommittedAt = created // when it was read says nothing of its age
@@ -223,6 +220,22 @@ func (r *router) parse(p *plan, e *event) *route.Problem {
 		return &route.Problem{Summary: badRow, Detail: err.Error()}
 	}
 	return tooLarge(&e.row, p.config)
+}
+
+// read reads a row of the table by its columns, and a logical message by its fields.
+func (r *router) read(p *plan, e *event) (err error) {
+	if e.source.Message {
+		e.row, err = outbox.ParseMessage(e.source.Values[0])
+		if e.row.CreatedAt.IsZero() {
+			e.row.CreatedAt = e.source.CommitTime
+		}
+		return err
+	}
+	parser, err := r.parser(p, e.source.Relation)
+	if err == nil {
+		e.row, err = parser.Parse(e.source.Values)
+	}
+	return err
 }
 
 // parser is made once for each shape that the table has had.

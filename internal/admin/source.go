@@ -19,6 +19,8 @@ type Source struct {
 	Table string // for people
 	// Interval is how often the table is looked at, with Polling.
 	Interval time.Duration
+	// Messages is the prefix of the logical messages that are events, too; empty: none are.
+	Messages string
 }
 
 // SourceReport is where the events come from.
@@ -26,10 +28,11 @@ type SourceReport struct {
 	Mode            Mode    `json:"mode"`
 	Table           string  `json:"table,omitempty"`
 	IntervalSeconds float64 `json:"interval_seconds,omitempty"` // with polling
+	Messages        string  `json:"messages,omitempty"`         // prefix; a lost slot takes them with it for good
 }
 
 func (s Source) report() SourceReport {
-	r := SourceReport{Mode: s.Mode, Table: s.Table}
+	r := SourceReport{Mode: s.Mode, Table: s.Table, Messages: s.Messages}
 	if r.Mode == "" {
 		r.Mode = Streaming
 	}

@@ -76,7 +76,7 @@ func readReport(ctx context.Context, book *ledger.Ledger, cfg *config.Config) (a
 
 func sourceOf(cfg *config.Config) admin.Source {
 	o := cfg.Outbox
-	return admin.Source{Slot: o.Slot, Mode: admin.Mode(o.Mode), Table: tableName(o.Table), Interval: o.PollInterval}
+	return admin.Source{Slot: o.Slot, Mode: admin.Mode(o.Mode), Table: tableName(o.Table), Interval: o.PollInterval, Messages: o.Messages}
 }
 
 // statusText is the report for people.
@@ -88,6 +88,9 @@ func statusText(r admin.Report) string {
 		fact("polling", "%s, every %s at least", r.Source.Table, seconds(r.Source.IntervalSeconds))
 	} else {
 		fact("slot", "%s", slotText(r.Slot))
+	}
+	if r.Source.Messages != "" {
+		fact("messages", "prefix %q; not recoverable after the loss of the slot", r.Source.Messages)
 	}
 	for _, d := range r.Daemons {
 		fact(string(d.Role), "%s", daemonText(d, r.At))

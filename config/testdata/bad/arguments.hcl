@@ -1,7 +1,7 @@
 outbox {
   tabel     = "outbox" # want "Unsupported argument \"tabel\".*Did you mean \"table\"\?"
   columns   = {}       # want "\"columns\" is a block.*columns { … }"
-  retenshun = 1        # want "There are: max_payload, mode, poll_interval, publication, retention, slot, start, table"
+  retenshun = 1        # want "There are: max_payload, messages, mode, poll_interval, publication, retention, slot, start, table"
   column {             # want "Unsupported block \"column\".*Did you mean \"columns\"\?"
   }
 }

@@ -7,6 +7,7 @@ ledger {
 outbox {
   table       = "a.b.c"     # want "Invalid \"table\""
   publication = "my pub"    # want "Invalid \"publication\""
+  messages    = "a b"       # want "Invalid \"messages\""
   start       = "backlogs"  # want "Invalid \"start\".*\"now\" or \"backlog\".*Did you mean \"backlog\"\?"
   retention   = "0"         # want "Invalid \"retention\".*Write \"never\" to keep all rows, or a duration from 1m"
   max_payload = "16 megs"   # want "Invalid \"max_payload\".*\"16MiB\".*no unit"

@@ -9,6 +9,7 @@ outbox {
   slot        = "walpost_2"
   publication = "Walpost"
   start       = "backlog"
+  messages    = "app.events"
   retention   = "36h"
   max_payload = "4MiB"
 
