@@ -38,6 +38,7 @@ type scope struct {
 type webhookScopes struct {
 	locals       *locals
 	when         scope // the webhook's `when`, for each event
+	order        scope // its `order_by`
 	request      scope // what makes the request
 	judge        scope // what looks at the answer
 	captureKey   scope
@@ -134,6 +135,7 @@ func (b *block) webhookScopes() webhookScopes {
 	}
 	scopes := webhookScopes{locals: own, request: request, captureKey: one}
 	scopes.when = one.without(captured, "Whether a webhook gets an event is decided by the event alone. Use wait_for, or captured() in the request.")
+	scopes.order = one.without(captured, "The order of an event is decided when it comes, by the event alone.")
 	scopes.judge = request.with(rootResponse, response)
 	scopes.captureValue = one.with(rootResponse, response)
 	return scopes

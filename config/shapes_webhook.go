@@ -27,6 +27,10 @@ var webhookArguments = []argument{
 	{name: "topics", is: isStrings, example: `["contact.*"]`, required: true, doc: "Topics that it gets. `*` stands for any run of characters, dots too."},
 	{name: "when", is: isABool, example: `event.data.contact.email != null`, sees: seesEvent, doc: "Which of their events it gets. Null is no. Default: all."},
 	{
+		name: "order_by", is: "string, number, bool, or a list of them", example: `event.aggregate_id`, sees: seesEvent,
+		doc: "Deliveries of which it is the same go one after the other, in commit order; a failing one holds them. Null and `\"\"`: no order. See [ordering](ordering.md).",
+	},
+	{
 		name: "url", is: isAString, example: `"https://example.com/hooks"`, sees: seesRequest, required: true, secret: true,
 		doc: "Where to send. No event decides scheme and host: they are written out, or come from `env()` or a local that does.",
 	},

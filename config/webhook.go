@@ -42,6 +42,11 @@ type Webhook struct {
 	PermanentWhen hcl.Expression `json:"-"`
 	WaitFor       hcl.Expression `json:"-"`
 
+	// OrderBy says over `event` whose deliveries go one after the other, in commit
+	// order: those of which it is the same. A string, number, bool, or a list of them;
+	// null: such an event has no order; nil: none has.
+	OrderBy hcl.Expression `json:"-"`
+
 	Locals  []Local  // the webhook's own, source order; they shadow Config.Locals
 	Batch   *Batch   // nil: a request for each event
 	Capture *Capture // nil: nothing is kept of a response
@@ -146,6 +151,7 @@ func (b *block) decodeWebhook() *Webhook {
 	w.SuccessWhen = b.condition("success_when", b.within.judge, "response.json.ok")
 	w.PermanentWhen = b.condition("permanent_when", b.within.judge, `response.status == 400 && response.json.code == "gone"`)
 	w.WaitFor = b.condition("wait_for", b.within.request, `captured("tickets", event.aggregate_id) != null`)
+	w.OrderBy = b.orderBy(w)
 	b.checkBody(w)
 	w.Batch = b.batch(w)
 	w.Capture = b.capture()

@@ -61,11 +61,12 @@ func (p *pipeline) attempt(q *queue, w work) {
 }
 
 func (p *pipeline) attemptOne(q *queue, t *target, d *delivery) {
-	if q.leaves(d) {
+	if p.leaves(q, d) {
 		return
 	}
 	if d.expired(time.Now(), t.webhook.Timeout) {
-		return // the claim is too old: the ledger gives the delivery out again
+		p.expired(q, t, d)
+		return
 	}
 	if d.outdated(time.Now(), t.webhook.Expire) {
 		p.outdated(q, t, d)
@@ -92,7 +93,6 @@ func (p *pipeline) attemptOne(q *queue, t *target, d *delivery) {
 	}
 	r := result{Outcome: p.send(t, a)}
 	q.heard(&r.Outcome)
-	q.finish(d)
 	if j != nil {
 		j.explain(&r)
 		p.uncaptured(&r, j)
@@ -102,7 +102,7 @@ func (p *pipeline) attemptOne(q *queue, t *target, d *delivery) {
 		r.disabled = p.gone(q)
 	}
 	p.logAttempt(d, &r)
-	p.settle(t, d, &r)
+	p.settle(q, t, d, &r)
 }
 
 // send makes the request.
@@ -116,14 +116,15 @@ func (p *pipeline) send(t *target, a sender.Attempt) sender.Outcome {
 // unrendered handles a delivery whose request can't be made: by no attempt, or not now, which counts as one that
 // failed.
 func (p *pipeline) unrendered(q *queue, t *target, d *delivery, problem route.Problem) {
-	q.finish(d)
 	r := result{Outcome: sender.Outcome{Verdict: sender.Retry, SentAt: time.Now(), Err: problem}}
 	if problem.Err != nil {
 		r.Err = fmt.Errorf("%w: %w", problem, problem.Err)
 	}
 	switch {
 	case !problem.Temporary && !problem.Waiting:
-		p.misrendered(d, problem)
+		q.finish(d)
+		p.misrendered(q, d, problem)
+		p.advance(q, d)
 		return
 	case p.sending.Err() != nil:
 		r.Verdict, r.Class = sender.Interrupted, sender.ClassInterrupted
@@ -133,17 +134,23 @@ func (p *pipeline) unrendered(q *queue, t *target, d *delivery, problem route.Pr
 		r.class = classRule
 	}
 	p.logAttempt(d, &r)
-	p.settle(t, d, &r)
+	p.settle(q, t, d, &r)
+}
+
+// expired handles a claim that is too old: the ledger gives the delivery out again. It does so at once where others wait for it.
+func (p *pipeline) expired(q *queue, t *target, d *delivery) {
+	if d.Key != "" {
+		p.settle(q, t, d, &result{Outcome: sender.Outcome{Verdict: sender.Interrupted, Class: sender.ClassInterrupted}})
+	}
 }
 
 var errOutdated = errors.New("not sent: the event is older than the webhook's `expire` allows")
 
 // outdated fails a delivery whose time is over, without a request.
 func (p *pipeline) outdated(q *queue, t *target, d *delivery) {
-	q.finish(d)
 	r := result{Outcome: sender.Outcome{Verdict: sender.Rejected, SentAt: time.Now(), Err: errOutdated}, class: classExpired}
 	p.logAttempt(d, &r)
-	p.settle(t, d, &r)
+	p.settle(q, t, d, &r)
 }
 
 // logAttempt writes one line per attempt: successes at debug level, as there are thousands in a second.

@@ -62,11 +62,16 @@ func (p *pipeline) attemptBatch(b *batch) {
 	now := time.Now()
 	b.routed = make([]*route.Delivery, 0, len(b.members))
 	b.keep(func(_ int, d *delivery) bool {
-		if b.queue.leaves(d) {
+		if p.leaves(b.queue, d) {
+			return false
+		}
+		if b.queue.stopped(d) {
+			p.giveBack(b.queue, d)
 			return false
 		}
 		if d.expired(now, b.target.webhook.Timeout) {
-			return false // the claim is too old: the ledger gives the delivery out again
+			p.expired(b.queue, b.target, d)
+			return false
 		}
 		if d.outdated(now, b.target.webhook.Expire) {
 			p.outdated(b.queue, b.target, d)
@@ -142,9 +147,6 @@ func (p *pipeline) sendBatch(b *batch, request route.Request) {
 		return
 	}
 	b.queue.heard(&common.Outcome)
-	for _, d := range b.members {
-		b.queue.finish(d)
-	}
 	j.explain(&common)
 	p.uncaptured(&common, j)
 	if common.Verdict == sender.Gone {
@@ -159,6 +161,6 @@ func (p *pipeline) sendBatch(b *batch, request route.Request) {
 		} else {
 			r.captures = p.captures(&r, j, i)
 		}
-		p.settle(b.target, d, &r)
+		p.settle(b.queue, b.target, d, &r)
 	}
 }

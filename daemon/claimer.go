@@ -46,6 +46,9 @@ func (c *claimer) turn(ctx context.Context) error {
 	if err := c.syncWebhooks(ctx, p); err != nil {
 		return err
 	}
+	if err := c.readHeld(ctx, p); err != nil {
+		return err
+	}
 	if err := c.requeue(ctx, p); err != nil {
 		return err
 	}
@@ -64,7 +67,7 @@ func (p *pipeline) syncWebhooks(ctx context.Context, plan *plan) error {
 			q.enable(read)
 			continue
 		}
-		p.returnOwed(ledger.Parked, q.shut(gateDisabled))
+		p.shutQueue(q, gateDisabled)
 		if err := p.parkWaiting(ctx, name); err != nil {
 			return err
 		}
@@ -86,12 +89,12 @@ func (p *pipeline) parkWaiting(ctx context.Context, webhook string) error {
 
 // claim takes as many due deliveries as can start at once.
 func (c *claimer) claim(ctx context.Context, p *plan) error {
-	limits := make(map[string]int, len(p.queues))
+	limits, ticks := make(map[string]int, len(p.queues)), make(map[string]uint64, len(p.queues))
 	var capacities []ledger.Capacity
 	for name, q := range p.queues {
 		if n, lease := q.free(); n > 0 {
-			limits[name] = n
-			capacities = append(capacities, ledger.Capacity{Webhook: name, Limit: n, Lease: lease})
+			limits[name], ticks[name] = n, q.ticked()
+			capacities = append(capacities, q.capacity(n, lease))
 		}
 	}
 	if len(capacities) == 0 {
@@ -105,9 +108,16 @@ func (c *claimer) claim(ctx context.Context, p *plan) error {
 	if len(claimed) > 0 {
 		failpoint.Hit(failpoint.ClaimTaken)
 	}
+	runs := runs{}
 	for i := range claimed {
-		limits[claimed[i].Webhook]--
-		c.push(p, &claimed[i], asked)
+		if runs.add(&claimed[i], c.push(p, &claimed[i], asked)) {
+			limits[claimed[i].Webhook]--
+		}
+	}
+	for run, whole := range runs {
+		if whole {
+			p.queues[run.webhook].whole(run.key, ticks[run.webhook])
+		}
 	}
 	for name, left := range limits {
 		p.queues[name].claimed(left == 0)
@@ -115,21 +125,36 @@ func (c *claimer) claim(ctx context.Context, p *plan) error {
 	return nil
 }
 
-// push gives a claimed delivery to its queue. One that no queue takes is dropped: its lease ends, and it comes
-// again.
-func (c *claimer) push(p *plan, claimed *ledger.Claimed, asked time.Time) {
+// push gives a claimed delivery to its queue, and reports whether that took it. One that no queue takes is dropped: its lease
+// ends, and it comes again.
+func (c *claimer) push(p *plan, claimed *ledger.Claimed, asked time.Time) bool {
 	q := p.queues[claimed.Webhook]
 	found, ok, problem := p.table.Find(claimed.Event, claimed.Topic, claimed.Webhook)
 	d := &delivery{
 		Delivery: found, table: p.table, attempt: claimed.Attempt, since: asked,
-		fence: claimed.Fence, expires: asked.Add(q.lease()),
+		fence: claimed.Fence, expires: asked.Add(q.lease()), n: claimed.Order.N, more: claimed.More,
 	}
+	d.Key = claimed.Order.Key // as it was recorded, whatever order_by says now
 	if problem != nil {
 		d.ID, d.Topic, d.Webhook, d.Row = claimed.ID, claimed.Topic, claimed.Webhook, claimed.Event
-		c.misrendered(d, *problem)
-		return
+		c.misrendered(q, d, *problem)
+		return true
 	}
-	if ok {
-		q.push(d, asked, false)
+	return ok && q.push(d, asked, false) == admitted
+}
+
+// runs are the keys of which a claim has brought something: whether it has brought all that the ledger owed.
+type runs map[run]bool
+
+type run struct{ webhook, key string }
+
+// add notes a claimed delivery, and reports whether it goes beside the others: it is the first of its key, or has none.
+func (r runs) add(claimed *ledger.Claimed, taken bool) (first bool) {
+	if claimed.Order.Key == "" {
+		return true
 	}
+	k := run{claimed.Webhook, claimed.Order.Key}
+	whole, known := r[k]
+	r[k] = (whole || !known) && taken && !claimed.More
+	return !known
 }

@@ -136,6 +136,10 @@ func (d *Daemon) newSource(cfg *config.Config) (source, error) {
 			if err := d.checkpointer.acquired(ctx, id); err != nil {
 				return err
 			}
+			d.forgetHeld() // another daemon may have led
+			if err := d.readHeld(ctx, d.plan.Load()); err != nil {
+				return err
+			}
 			if !id.Reading {
 				d.readyOnce.Do(func() { close(d.ready) })
 			}

@@ -47,12 +47,18 @@ func (e *event) leave(n int) {
 	e.resolve(n)
 }
 
+// place is the place of the event's ith delivery among those of its transaction.
+func (e *event) place(i int) int64 { return int64(e.source.Ordinal)<<16 | int64(i) }
+
 // delivery is a route.Delivery in memory. The queue that holds it guards its mutable fields.
 type delivery struct {
 	route.Delivery
 	table   *route.Table // that made it
 	attempt int          // number of the next attempt, from 1
 	since   time.Time    // when it was received, or claimed
+	n       int64        // place among the deliveries of its transaction; 0 if that doesn't matter
+	next    *delivery    // that waits behind it, of the same key
+	more    bool         // the ledger has others of its key
 
 	// event is nil for a delivery claimed from the ledger: its row left the WAL long ago.
 	event *event
@@ -97,5 +103,5 @@ func (d *delivery) recorded() bool { return d.fence != 0 }
 
 // entry is the delivery as the ledger first learns of it, in the given state.
 func (d *delivery) entry(state ledger.State) ledger.Delivery {
-	return ledger.Delivery{ID: d.ID, Topic: d.Topic, Webhook: d.Webhook, State: state}
+	return ledger.Delivery{ID: d.ID, Topic: d.Topic, Webhook: d.Webhook, State: state, Order: d.order()}
 }

@@ -1,6 +1,9 @@
 package daemon
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // work is what a worker takes at a time.
 type work struct {
@@ -94,12 +97,19 @@ func (q *queue) takeBatch(first *delivery) *batch {
 	members := append(make([]*delivery, 0, min(most, 1+q.waiting.len())), first)
 	size := first.size()
 	for len(members) < most {
-		d := q.waiting.front()
+		behind := q.waiting.lanes.after(members[len(members)-1])
+		d := cmp.Or(behind, q.waiting.front())
 		if d == nil || size+d.size() > maxQueueBytes {
 			break
 		}
 		size += d.size()
-		members = append(members, q.takeFront())
+		if behind != nil {
+			q.took(q.waiting.lanes.follower(d.Key))
+		} else {
+			q.takeFront()
+		}
+		members = append(members, d)
 	}
+	inCommitOrder(members)
 	return &batch{queue: q, target: q.target, members: members}
 }

@@ -8,7 +8,6 @@ import (
 
 	"github.com/walpost/walpost/cdc"
 	"github.com/walpost/walpost/internal/failpoint"
-	"github.com/walpost/walpost/internal/ledger"
 )
 
 // flushTimeout is how long the ledger may take for what is left to write at the end.
@@ -103,7 +102,7 @@ func (d *Daemon) operate() error {
 // shut records what waits as owed.
 func (d *Daemon) shut() {
 	for _, q := range d.plan.Load().queues {
-		d.returnOwed(ledger.Pending, q.shut(gateStopped))
+		d.shutQueue(q, gateStopped)
 	}
 }
 

@@ -85,14 +85,9 @@ func (p *pipeline) resolves(e *event, n int) func(error) {
 	}
 }
 
-// returnOwed records deliveries that leave their queue unsent. Those that the ledger has already are owed anyway.
-func (p *pipeline) returnOwed(state ledger.State, waiting []*delivery) {
-	for _, d := range waiting {
-		if d.recorded() {
-			continue
-		}
-		if err := p.park(d.event, []ledger.Delivery{d.entry(state)}); err != nil {
-			return // told to stop working: the rows are unresolved, the slot sends them again
-		}
-	}
+// shutQueue shuts a queue and records what waited in it. What the ledger has already is owed anyway.
+func (p *pipeline) shutQueue(q *queue, g gate) {
+	q.recording.Lock()
+	defer q.recording.Unlock()
+	p.oweInOrder(q, q.shut(g))
 }

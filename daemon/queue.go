@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,12 +22,15 @@ type queue struct {
 	workers sync.WaitGroup
 	// room is signalled when a full queue may take again, wake when a claim from the ledger would find room.
 	room, wake chan struct{}
+	// recording is held by who takes ordered deliveries into the ledger; see order.go. It is taken before mu.
+	recording sync.Mutex
 
 	mu      sync.Mutex
 	target  *target
 	gate    gate
 	pace    pace
 	waiting line
+	keys    heldKeys
 	bytes   int64
 	running int
 	// answered is when the endpoint answered last, in Unix nanoseconds.
@@ -77,6 +81,7 @@ const (
 	refusedFull
 	refusedDisabled
 	refusedStopped
+	refusedHeld // the ledger owes others of its key, which go before it
 )
 
 func newQueue(name string, t *target, attempt func(*queue, work), wake chan struct{}) *queue {
@@ -86,6 +91,7 @@ func newQueue(name string, t *target, attempt func(*queue, work), wake chan stru
 		unrecorded: map[*delivery]struct{}{},
 	}
 	q.pace.follow(t.webhook, time.Now())
+	q.keys.forget()
 	return q
 }
 
@@ -100,6 +106,9 @@ func (q *queue) push(d *delivery, now time.Time, pressed bool) admission {
 	case gateStopped:
 		return refusedStopped
 	}
+	if d.Key != "" && !d.recorded() && q.keys.has(d.Key) {
+		return refusedHeld
+	}
 	if !d.recorded() && !q.fits(d, pressed) && (!q.hurry() || !q.fits(d, pressed)) {
 		q.backlog = true // or will be soon
 		return refusedFull
@@ -113,7 +122,10 @@ func (q *queue) push(d *delivery, now time.Time, pressed bool) admission {
 
 // fits reports whether there is room for a fresh delivery. The caller holds mu.
 func (q *queue) fits(d *delivery, pressed bool) bool {
-	n := q.waiting.fresh.len()
+	n := q.waiting.unknown()
+	if d.Key != "" && q.crowded(d) {
+		return false
+	}
 	return n < q.target.webhook.Queue && (n == 0 || !pressed && q.bytes+d.size() <= maxQueueBytes)
 }
 
@@ -183,6 +195,11 @@ func (q *queue) take() work {
 
 func (q *queue) takeFront() *delivery {
 	d := q.waiting.pop()
+	q.took(d)
+	return d
+}
+
+func (q *queue) took(d *delivery) {
 	q.bytes -= d.size()
 	switch {
 	case !d.recorded():
@@ -190,7 +207,6 @@ func (q *queue) takeFront() *delivery {
 	case q.backlog && q.waiting.owed.len() == 0:
 		signal(q.wake)
 	}
-	return d
 }
 
 // heard notes whether the endpoint has answered an attempt, whatever it said.
@@ -213,8 +229,9 @@ func (q *queue) finish(d *delivery) {
 }
 
 // late takes out what is older than parkAfter: the waiting deliveries, which leave the queue, and the running ones, which
-// go on under their term's fence. Both are to be recorded; the caller closes recording of the latter once it has handed them
-// to the ledger. What waits for the rest of a batch is not late for that.
+// go on under their term's fence. Both are to be recorded, the running ones first; the caller closes recording of these once it has
+// handed them to the ledger, and holds the queue's recording until then. What waits for the rest of a batch is not late for
+// that.
 func (q *queue) late(now time.Time, parkAfter time.Duration) (waiting, running []*delivery) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -223,16 +240,15 @@ func (q *queue) late(now time.Time, parkAfter time.Duration) (waiting, running [
 		patience = max(patience, batch.Wait+watchEvery)
 	}
 	for d := q.waiting.fresh.front(); d != nil && now.Sub(d.since) > patience; d = q.waiting.fresh.front() {
-		waiting = append(waiting, q.drop(&q.waiting.fresh))
+		waiting = append(waiting, q.waiting.drop(&q.waiting.fresh)...)
 	}
+	behind, running := q.lateBehind(now, patience)
 	for d := range q.unrecorded {
 		if now.Sub(d.since) > parkAfter {
-			d.fence, d.recording = d.event.term.fence(), make(chan struct{})
-			delete(q.unrecorded, d)
-			running = append(running, d)
+			running = append(running, q.lend([]*delivery{d})...)
 		}
 	}
-	return waiting, running
+	return q.leaving(append(waiting, behind...)), running
 }
 
 // forsake takes out the fresh deliveries that wait: another daemon leads, which has them from the stream, too.
@@ -240,39 +256,48 @@ func (q *queue) forsake() (waiting []*delivery) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for q.waiting.fresh.len() > 0 {
-		waiting = append(waiting, q.drop(&q.waiting.fresh))
+		waiting = append(waiting, q.waiting.drop(&q.waiting.fresh)...)
 	}
+	for _, k := range q.waiting.lanes.of {
+		waiting = append(waiting, q.waiting.lanes.unknown(k)...)
+	}
+	waiting = slices.DeleteFunc(waiting, func(d *delivery) bool {
+		q.bytes -= d.size()
+		return d.recorded() // it is owed anyway
+	})
 	q.await()
 	return waiting
 }
 
-// shut closes the gate and takes out all that waits. Running attempts go on. The hardest gate wins: what is
-// stopped can't become merely disabled.
+// shut closes the gate and takes out all that waits, but for what waits behind a running attempt of its key: that leaves when
+// the attempt is over. It gives back what the ledger doesn't know. Running attempts go on. The hardest gate wins: what is
+// stopped can't become merely disabled. The caller holds recording.
 func (q *queue) shut(g gate) []*delivery {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.gate = max(q.gate, g)
 	var waiting []*delivery
-	for q.waiting.len() > 0 {
-		waiting = append(waiting, q.drop(&q.waiting))
+	for _, ring := range []*ring{&q.waiting.owed, &q.waiting.fresh} {
+		for ring.len() > 0 {
+			waiting = append(waiting, q.waiting.drop(ring)...)
+		}
 	}
 	q.await()
-	return waiting
+	return q.leaving(waiting)
 }
 
-// drop takes the front out unsent. The caller holds mu and knows that one waits.
-func (q *queue) drop(from interface{ pop() *delivery }) *delivery {
-	d := from.pop()
-	q.bytes -= d.size()
-	signal(q.room)
-	return d
+// closed reports whether the queue's webhook is disabled, so that its deliveries are to be parked.
+func (q *queue) closed() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.gate == gateDisabled
 }
 
-// gone shuts the queue because its endpoint is gone. Until durable is called, and for whatever was read from the
+// gone notes that the queue's endpoint is gone. Until durable is called, and for whatever was read from the
 // ledger before that, what the ledger says of the webhook is older than what we know.
-func (q *queue) gone() (waiting []*delivery, durable func()) {
+func (q *queue) gone() (durable func()) {
 	q.disabling(true)
-	return q.shut(gateDisabled), func() { q.disabling(false) }
+	return func() { q.disabling(false) }
 }
 
 func (q *queue) disabling(now bool) {
@@ -287,6 +312,7 @@ func (q *queue) enable(read time.Time) {
 	defer q.mu.Unlock()
 	if q.gate == gateDisabled && !q.ahead && read.After(q.aheadUntil) {
 		q.gate = gateOpen
+		q.keys.forget() // enabling may have brought others due
 	}
 }
 
@@ -322,7 +348,11 @@ func (q *queue) free() (n int, lease time.Duration) {
 	if w.Batch != nil {
 		n, share = min(n*q.batchSize(), w.Queue), share*q.batchSize()
 	}
-	return max(0, n-q.waiting.len(), share-q.waiting.owed.len()), leaseOf(w)
+	waiting := q.waiting.heads()
+	if w.Batch != nil {
+		waiting = q.waiting.len()
+	}
+	return max(0, n-waiting, share-q.waiting.owed.len()), leaseOf(w)
 }
 
 // lease is how long the ledger grants a delivery to the queue.

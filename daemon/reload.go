@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/walpost/walpost/internal/failpoint"
-	"github.com/walpost/walpost/internal/ledger"
 )
 
 // Reload reads the configuration anew and puts it into force. All that can fail happens before the first running
@@ -54,9 +53,8 @@ func (d *Daemon) reload(ctx context.Context) error {
 	retired := d.adopt(next)
 	failpoint.Hit(failpoint.ReloadAdopted)
 	for _, q := range retired {
-		waiting := q.shut(gateStopped)
 		d.retired.Go(func() {
-			d.returnOwed(ledger.Pending, waiting)
+			d.shutQueue(q, gateStopped)
 			q.workers.Wait()
 			q.aimed().endpoint.Close()
 		})

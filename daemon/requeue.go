@@ -49,10 +49,13 @@ func (p *pipeline) reroute(ctx context.Context, plan *plan, claim *ledger.Quaran
 	var owed []ledger.Delivery
 	for _, d := range deliveries {
 		if inScope(claim, d.Rule, d.Webhook, d.Topic) {
-			owed = append(owed, ledger.Delivery{ID: d.ID, Topic: d.Topic, Webhook: d.Webhook, State: ledger.Pending})
+			owed = append(owed, ledger.Delivery{
+				ID: d.ID, Topic: d.Topic, Webhook: d.Webhook, State: ledger.Pending, Order: ledger.Order{Key: d.Key},
+			})
 		}
 	}
 	if len(owed) > 0 {
+		defer p.clearFor(plan, owed)()
 		err := p.submitted(ctx, func(done func(error)) ledger.Entry {
 			return ledger.Owed{Event: claim.Event, Deliveries: owed, Done: done}
 		})

@@ -18,6 +18,29 @@ func (r *ring) push(d *delivery) {
 	r.count++
 }
 
+// pushFront puts the delivery before all others.
+func (r *ring) pushFront(d *delivery) {
+	if r.count == len(r.slots) {
+		r.grow()
+	}
+	r.head = (r.head + len(r.slots) - 1) % len(r.slots)
+	r.slots[r.head] = d
+	r.count++
+}
+
+// remove takes the delivery of a key out, of which there is one at most; nil if there is none. It looks at all.
+func (r *ring) remove(key string) (found *delivery) {
+	for range r.count {
+		d := r.pop()
+		if found == nil && d.Key == key {
+			found = d
+			continue
+		}
+		r.push(d)
+	}
+	return found
+}
+
 // front is the delivery that has waited longest, nil when none waits.
 func (r *ring) front() *delivery {
 	if r.count == 0 {

@@ -260,11 +260,15 @@ func (r *router) spread(intake context.Context, p *plan, e *event, deliveries []
 	now := time.Now()
 	var owed []ledger.Delivery
 	for i := range deliveries {
-		d := &delivery{Delivery: deliveries[i], table: p.table, attempt: 1, since: now, event: e}
-		switch r.offer(intake, p, d) {
-		case admitted:
-			failpoint.Hit(failpoint.Queued)
-		case refusedDisabled:
+		d := &delivery{Delivery: deliveries[i], table: p.table, attempt: 1, since: now, event: e, n: e.place(i)}
+		q := p.queues[d.Webhook]
+		switch a := r.offer(intake, p, q, d); {
+		case a == admitted:
+		case d.Key != "" && q != nil:
+			if err := r.recordInOrder(q, d); err != nil {
+				return err
+			}
+		case a == refusedDisabled:
 			owed = append(owed, d.entry(ledger.Parked))
 		default:
 			owed = append(owed, d.entry(ledger.Pending))
@@ -274,15 +278,14 @@ func (r *router) spread(intake context.Context, p *plan, e *event, deliveries []
 }
 
 // offer pushes the delivery into its queue, and waits for room in a full one as long as that is fair.
-func (r *router) offer(intake context.Context, p *plan, d *delivery) admission {
-	q, ok := p.queues[d.Webhook]
-	if !ok {
+func (r *router) offer(intake context.Context, p *plan, q *queue, d *delivery) admission {
+	if q == nil {
 		return refusedStopped
 	}
 	for {
 		now := time.Now()
 		a := q.push(d, now, r.budget.full())
-		if a != refusedFull || !r.patient(q, now) {
+		if a != refusedFull || !r.patient(q, now) || d.Key != "" && q.keyStalled(d, now) {
 			return a
 		}
 		timer := time.NewTimer(lookAgain)
@@ -295,7 +298,7 @@ func (r *router) offer(intake context.Context, p *plan, d *delivery) admission {
 			return refusedStopped
 		}
 		timer.Stop()
-		r.owe(p, q, time.Since(now))
+		r.charge(p, q, time.Since(now))
 	}
 }
 
@@ -308,8 +311,8 @@ func (r *router) patient(q *queue, now time.Time) bool {
 	return d == nil || now.Sub(d.since) > debtWindow || d.spent < patience
 }
 
-// owe books the time that the router was blocked on q, if another queue was kept waiting for it.
-func (r *router) owe(p *plan, q *queue, waited time.Duration) {
+// charge books the time that the router was blocked on q, if another queue was kept waiting for it.
+func (r *router) charge(p *plan, q *queue, waited time.Duration) {
 	now := time.Now()
 	for _, other := range p.queues {
 		if other == q || !other.starving(now) {

@@ -35,13 +35,17 @@ func (p *pipeline) endTerm() {
 }
 
 // leaves reports whether a delivery that was taken out is another daemon's by now, and leaves it to that one then.
-func (q *queue) leaves(d *delivery) bool {
+func (p *pipeline) leaves(q *queue, d *delivery) bool {
 	if d.event == nil || !d.event.term.over.Load() {
 		return false
 	}
 	q.finish(d)
-	if !d.recorded() { // else it is owed, and comes due at the end of its lease
+	switch {
+	case !d.recorded():
 		d.event.leave(1)
+		p.advance(q, d)
+	case d.Key != "": // it is owed, and comes due at the end of its lease
+		p.giveBack(q, d)
 	}
 	return true
 }

@@ -3,8 +3,6 @@ package daemon
 import (
 	"context"
 	"time"
-
-	"github.com/walpost/walpost/internal/ledger"
 )
 
 const (
@@ -31,13 +29,9 @@ func (p *pipeline) watch(ctx context.Context, parkAfter time.Duration) error {
 }
 
 func (p *pipeline) recordLate(q *queue, now time.Time, parkAfter time.Duration) {
+	q.recording.Lock()
+	defer q.recording.Unlock()
 	waiting, running := q.late(now, parkAfter)
-	p.returnOwed(ledger.Pending, waiting)
-	for _, d := range running {
-		entry := d.entry(ledger.Pending)
-		entry.Fence, entry.DueIn = d.fence, q.lease()
-		p.counters.parked.Add(1)
-		_ = p.submit(ledger.Owed{Epoch: d.event.term.epoch, Event: d.Row, Deliveries: []ledger.Delivery{entry}, Done: p.resolves(d.event, 1)})
-		close(d.recording)
-	}
+	p.lent(q, running)
+	p.oweInOrder(q, waiting)
 }

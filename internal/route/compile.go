@@ -127,6 +127,7 @@ func (c *compiler) webhook(w *config.Webhook) *webhook {
 		envelope: w.Envelope,
 		batch:    w.Batch,
 		judge:    c.judge(w),
+		order:    c.order(w),
 		at:       w.DeclRange,
 	}
 	for i, h := range w.Headers {

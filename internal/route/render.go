@@ -36,6 +36,7 @@ type webhook struct {
 	body     *body         // nil: by form or envelope
 	batch    *config.Batch // nil: a request for each event
 	judge    *judge        // nil: the status says it all
+	order    *order        // nil: none
 	envelope config.Envelope
 	taken    []step // top-level keys of the default body that the data can't have
 	at       hcl.Range

@@ -56,6 +56,9 @@ type Delivery struct {
 	Webhook string
 	Rule    string // the rule that gave topic and data; empty: the row's event type did
 	Row     *outbox.Row
+	// Key says which of the webhook's deliveries this one must not overtake: those with the
+	// same key. Empty: none. It is what order_by made of the event when it was routed.
+	Key string
 
 	data []byte // what the rule made of the payload, or the payload: JSON text
 }
@@ -165,10 +168,18 @@ func (r *routing) deliver(topic *topic, rule string, data []byte) {
 		if !holds {
 			continue
 		}
+		d := newDelivery(r.row, topic, w, rule, data)
+		if w.order != nil {
+			if d.Key, p = s.key(w.order); p != nil {
+				p.Webhook, p.Topic = w.name, topic.name
+				r.problems = append(r.problems, *p)
+				continue
+			}
+		}
 		if r.deliveries == nil {
 			r.deliveries = make([]Delivery, 0, len(topic.webhooks))
 		}
-		r.deliveries = append(r.deliveries, newDelivery(r.row, topic, w, rule, data))
+		r.deliveries = append(r.deliveries, d)
 	}
 }
 

@@ -22,7 +22,8 @@ type scope struct {
 	events batch           // of a batch; nil: there is one event
 	asking context.Context // of what captured() asks for; nil in rules
 	memory memory
-	left   int // of what the scope may do, see allow
+	left   int    // of what the scope may do, see allow
+	text   []byte // space for what is needed for a moment
 
 	panicked bool // something may be left in it
 }
