@@ -110,7 +110,7 @@ type replicationConn struct {
 }
 
 // openReplication opens a replication connection and asks whom it is connected to. The position in the answer
-// is not a place to start from and is ignored.
+// is not a place to start from.
 func openReplication(ctx context.Context, o Options) (*replicationConn, Identity, error) {
 	config, err := connectionConfig(o, true)
 	if err != nil {
@@ -126,7 +126,7 @@ func openReplication(ctx context.Context, o Options) (*replicationConn, Identity
 		conn.close()
 		return nil, Identity{}, fmt.Errorf("identify the system: %w", err)
 	}
-	return conn, Identity{SystemID: system.SystemID, Timeline: system.Timeline}, nil
+	return conn, Identity{SystemID: system.SystemID, Timeline: system.Timeline, end: system.XLogPos}, nil
 }
 
 // start begins streaming and takes the connection over from pgconn. Only the first version of the protocol

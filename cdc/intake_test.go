@@ -67,11 +67,8 @@ func TestNewTimeline(t *testing.T) {
 		if p, ok := s.source.Progress(); ok {
 			t.Errorf("position %+v from the old timeline", p)
 		}
-		if got := s.source.startPosition(&Resume{LSN: 210, Timeline: before.Timeline}, 2); got != 0 {
-			t.Errorf("start %s", got)
-		}
-		if got := s.source.startPosition(&Resume{LSN: 210, Timeline: before.Timeline}, 1); got != 210 {
-			t.Errorf("start %s", got)
+		if got := s.source.startPosition(&Resume{LSN: 150, Timeline: before.Timeline}, 2); got != 150 {
+			t.Errorf("start %s", got) // what was confirmed on the old timeline doesn't count
 		}
 		if s.source.received != (received{}) {
 			t.Error("transactions of the old timeline would be skipped on the new one")

@@ -103,15 +103,16 @@ func TestLossesAreNotPaperedOver(t *testing.T) {
 		checkpoint.SystemID = "7000000000000000000"
 		wantSetupError(t, start(t, testOptions(db), checkpoint).failure(), ErrOtherSystem, "7000000000000000000")
 	})
-	t.Run("other timeline", func(t *testing.T) { // F43: the checkpoint's position means nothing there, the slot's does
+	t.Run("other timeline", func(t *testing.T) {
 		t.Parallel()
 		db, checkpoint := prepare(t)
-		checkpoint.Timeline, checkpoint.LSN = 7, 1<<60
-		r := start(t, testOptions(db), checkpoint)
-		if id := r.connected(); id.Start != 0 {
-			t.Errorf("started at %s", id.Start)
-		}
-		insert(t, db.Pool(t), "2")
-		equal(t, "rows", ids(r.next(1)), []string{"2"})
+		checkpoint.Timeline = 7
+		wantSetupError(t, start(t, testOptions(db), checkpoint).failure(), ErrOtherSystem, "was never on that one", "walpost adopt")
+	})
+	t.Run("WAL that ends before the checkpoint", func(t *testing.T) {
+		t.Parallel()
+		db, checkpoint := prepare(t)
+		checkpoint.LSN = 1 << 60
+		wantSetupError(t, start(t, testOptions(db), checkpoint).failure(), ErrOtherSystem, "WAL ends at", "walpost adopt")
 	})
 }

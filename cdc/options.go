@@ -108,6 +108,7 @@ type Identity struct {
 	Snapshot string
 	// Reading says that rows from the table come first, and that the slot is not being read yet.
 	Reading bool
+	end     LSN // of the WAL by now
 	// Recovery is the latest that this process has read from the table; nil = none.
 	Recovery *Recovery
 }

@@ -36,7 +36,7 @@ func (o *Options) checkSystem(resume *Resume, before, found Identity) error {
 	}
 	return &SetupError{
 		Problem: fmt.Sprintf("the server is database system %s, the checkpoint of slot %q was made on %s", found.SystemID, o.Slot, expected),
-		Fix:     "connect to the server that the checkpoint belongs to, or use another slot name to begin anew on this one",
+		Fix:     "connect to the server that the checkpoint belongs to, or look what walpost adopt would do here",
 		Err:     ErrOtherSystem,
 	}
 }
@@ -61,17 +61,13 @@ func (s *Source) checkChanged(resume *Resume, coverage string) error {
 	return publicationChanged(s.opts)
 }
 
-// startPosition is where streaming begins: the checkpoint, or what this process has confirmed since, if they
-// are of the server's present timeline; else the slot's own position (0). The server doesn't keep confirmed
-// positions durably, so it may offer what was confirmed before.
+// startPosition is where streaming begins: the checkpoint, which checkHistory has found to be of the server's history, or
+// what this process has confirmed since; 0 is the slot's own position. The server doesn't keep confirmed positions durably,
+// so it may offer what was confirmed before.
 func (s *Source) startPosition(resume *Resume, timeline int32) LSN {
 	start := s.confirmed(timeline)
-	if resume != nil && (resume.Timeline == timeline || resume.Timeline == 0) && resume.LSN > start {
-		start = resume.LSN
-	}
-	if resume != nil && start == 0 && resume.LSN != 0 {
-		s.opts.Logger.Warn().Int32("checkpoint_timeline", resume.Timeline).Int32("timeline", timeline).
-			Msg("the server is on another timeline than the checkpoint; starting from the slot's own position")
+	if resume != nil {
+		start = max(start, resume.LSN)
 	}
 	return start
 }

@@ -45,6 +45,9 @@ func Setup(ctx context.Context, o Options) (SetupReport, error) {
 	if err := s.checkSystem(resume, identity); err != nil {
 		return SetupReport{}, err
 	}
+	if err := s.checkHistory(ctx, conn, resume, identity); err != nil {
+		return SetupReport{}, err
+	}
 	found, err := setUp(ctx, s.opts, resume != nil, true)
 	if err == nil {
 		err = found.lost

@@ -80,6 +80,10 @@ func (s *Source) session(ctx context.Context, outage *outage) error {
 	if err := s.checkSystem(resume, identity); err != nil {
 		return err
 	}
+	if err := s.checkHistory(ctx, conn, resume, identity); err != nil {
+		return err
+	}
+	s.forgetRewound(identity)
 	if resume != nil && resume.Superseded {
 		s.anew()
 	}

@@ -28,6 +28,7 @@ type checkpointer struct {
 	// saved is the commit that the latest checkpoint was written for, savedSnapshot its snapshot where the table is polled.
 	saved         cdc.LSN
 	savedSnapshot string
+	savedBy       *ownership
 	streamed      bool // a stream has begun before; the stream's goroutine alone uses it
 	state         trouble
 	watermarks    watermarks
@@ -127,6 +128,9 @@ func (c *checkpointer) connected(ctx context.Context, id cdc.Identity, epoch int
 	}
 	c.streamed = true
 	if err := c.sample(ctx, id.Coverage); err != nil {
+		return err
+	}
+	if err := c.failedOver(ctx, id); err != nil {
 		return err
 	}
 	if err := c.recovered(ctx, id.Recovery); err != nil {
@@ -250,6 +254,9 @@ func (c *checkpointer) write(ctx context.Context, last bool) error {
 	owner := c.owned()
 	if !ok || owner == nil {
 		return nil
+	}
+	if owner != c.savedBy { // of another connection, and maybe of another timeline
+		c.saved, c.savedBy = 0, owner
 	}
 	next := c.checkpoint(position, owner)
 	pass := c.source.Idle

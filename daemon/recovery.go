@@ -18,6 +18,7 @@ var losses = []string{slotLost, publicationLost, ledger.Adopted}
 const (
 	slotLost        = "slot_lost"
 	publicationLost = "publication_lost"
+	failover        = "failover"
 )
 
 // recovery is what a checkpoint at or above a position ends; 0 is none.
@@ -61,6 +62,24 @@ func (c *checkpointer) recovered(ctx context.Context, r *cdc.Recovery) error {
 		c.recovery.until.Store(uint64(r.Position))
 	}
 	return errors.Join(err, c.messagesLost(ctx, r))
+}
+
+// failedOver takes note of a failover, which loses nothing of what the new primary has. It is no open question, but tells
+// from where on deliveries may be of rows that only the old primary had.
+func (c *checkpointer) failedOver(ctx context.Context, id cdc.Identity) error {
+	saved := c.resumed.Load()
+	if saved == nil || saved.LSN == 0 || saved.Timeline == id.Timeline || saved.SystemID != id.SystemID {
+		return nil
+	}
+	_, err := c.ledger.RecordIncident(ctx, ledger.Incident{
+		Slot: c.slot, Kind: failover, LSNFrom: saved.LSN, LSNTo: saved.LSN,
+		Detail: fmt.Sprintf("the primary is on timeline %d, before it was on %d; what was delivered after this position may be of "+
+			"rows that only the old primary had", id.Timeline, saved.Timeline),
+	})
+	if err != nil {
+		return err
+	}
+	return c.ledger.SettleIncidents(ctx, c.slot, []string{failover}, saved.LSN)
 }
 
 // settle resolves the incident when a checkpoint has passed the recovery.

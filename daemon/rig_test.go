@@ -46,7 +46,12 @@ type rig struct {
 // newRig makes a rig whose configuration is hcl with {url} replaced by the receiver's, plus what every one needs.
 func newRig(t testing.TB, hcl string) *rig {
 	t.Helper()
-	r := &rig{t: t, db: pgtest.New(t), receiver: newReceiver(t)}
+	return newRigOn(t, pgtest.New(t), hcl)
+}
+
+func newRigOn(t testing.TB, db *pgtest.Database, hcl string) *rig {
+	t.Helper()
+	r := &rig{t: t, db: db, receiver: newReceiver(t)}
 	r.db.Outbox(t)
 	r.pool = r.db.Pool(t)
 	r.edit(hcl)
