@@ -60,7 +60,7 @@ type Options struct {
 	// WALSenderTimeout is set for our connection on the server, which then frees the slot of a walpost that
 	// froze after that long (30 s).
 	WALSenderTimeout time.Duration
-	// BackoffMin and BackoffMax bound the jittered, doubling wait between connects (250 ms, 30 s).
+	// BackoffMin and BackoffMax bound the jittered, doubling wait between connects (250 ms, 5 s).
 	BackoffMin, BackoffMax time.Duration
 	// StallTimeout is how long Batches may stay full before the connection is closed, so that the host can shut
 	// down (2 s). It is opened again when there is room.
@@ -131,7 +131,7 @@ func (o Options) withDefaults() Options {
 		{&o.LockTimeout, 30 * time.Second},
 		{&o.WALSenderTimeout, 30 * time.Second},
 		{&o.BackoffMin, 250 * time.Millisecond},
-		{&o.BackoffMax, 30 * time.Second},
+		{&o.BackoffMax, 5 * time.Second},
 		{&o.StallTimeout, 2 * time.Second},
 	} {
 		if *d.field == 0 {

@@ -9,6 +9,8 @@ import (
 	"syscall"
 
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/walpost/walpost/internal/ledger"
 )
 
 // SQLSTATEs that a person can do something about.
@@ -30,6 +32,12 @@ const (
 // explainPostgres explains an error on the way to Postgres or from it; nil for any other. Nothing of it comes from
 // the connection string itself: a string that can't be parsed may have its password anywhere.
 func explainPostgres(err error) *failure {
+	if errors.Is(err, ledger.ErrSchemaTooNew) {
+		return &failure{
+			code: exitFailure, problem: err.Error(),
+			fix: "run the walpost that has migrated it, or a newer one; nothing is lost meanwhile, as the replication slot keeps the WAL",
+		}
+	}
 	var unreadable *pgconn.ParseConfigError
 	if errors.As(err, &unreadable) {
 		return &failure{

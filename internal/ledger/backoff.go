@@ -7,7 +7,7 @@ import (
 
 const (
 	backoffMin = 50 * time.Millisecond
-	backoffMax = 10 * time.Second
+	backoffMax = 3 * time.Second // an outage may be long, and its end is to be noticed soon
 )
 
 // backoff is the wait after the given try, from 0: doubling up to a cap, and half of it random, so that the daemons of

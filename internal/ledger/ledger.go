@@ -62,7 +62,7 @@ type Options struct {
 	MaxPending int64
 	// FlushTimeout bounds the last writes after Run's context has ended. Default: 10 s.
 	FlushTimeout time.Duration
-	// Logger gets one line when the database can't be written to and one when it can again.
+	// Logger gets a line when the database can't be written to, one for each cause, and one when it can again.
 	Logger zerolog.Logger
 }
 

@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"context"
-	"errors"
 	"net"
 	"sync"
 	"time"
@@ -72,8 +71,7 @@ const stateReadOnly = "25006"
 // renew replaces the sessions where err says that they may not write: they keep the default that they were opened
 // with, also after it was changed, or are connected to a server that is no longer the primary.
 func (l *Ledger) renew(err error) {
-	var pg *pgconn.PgError
-	if errors.As(err, &pg) && pg.Code == stateReadOnly {
+	if stateOf(err) == stateReadOnly {
 		l.pool.Reset()
 	}
 }

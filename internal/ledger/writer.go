@@ -65,8 +65,9 @@ func (l *Ledger) Run(ctx context.Context) error {
 // writer is the state of Run.
 type writer struct {
 	*Ledger
-	last    time.Time // start of the last transaction
-	trouble time.Time // since when the database refuses; zero: it doesn't
+	last    time.Time       // start of the last transaction
+	trouble time.Time       // since when the database refuses; zero: it doesn't
+	causes  map[string]bool // SQLSTATEs of the trouble that were logged
 }
 
 // await blocks until a batch is worth a transaction: at once after a quiet time, else when BatchSize rows wait or
@@ -207,8 +208,15 @@ func (w *writer) pause(ctx context.Context, err error, try int) bool {
 	}
 	w.renew(err)
 	if w.trouble.IsZero() {
-		w.trouble = time.Now()
-		w.options.Logger.Warn().Err(err).Msg("ledger can't be written; trying again until it can")
+		w.trouble, w.causes = time.Now(), make(map[string]bool)
+	}
+	if cause := stateOf(err); !w.causes[cause] { // a terminated session is only how the true cause begins
+		w.causes[cause] = true
+		line := w.options.Logger.Warn().Err(err)
+		if try, ok := advice[cause]; ok {
+			line = line.Str("try", try)
+		}
+		line.Msg("ledger can't be written; trying again until it can")
 	}
 	select {
 	case <-ctx.Done():
@@ -235,13 +243,22 @@ func overtaken(err error) bool {
 	return errors.As(err, &pg) && pg.Code == stateOvertaken
 }
 
+// stateOf is the SQLSTATE of an error of the server, "" of any other.
+func stateOf(err error) string {
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) {
+		return ""
+	}
+	return pg.Code
+}
+
 // refused reports whether Postgres refuses the rows themselves, so that trying again can't help. Classes of
 // PostgreSQL's appendix A: 22 data exception, 23 integrity constraint violation, 54 program limit exceeded.
 func refused(err error) bool {
-	var pg *pgconn.PgError
-	if !errors.As(err, &pg) || len(pg.Code) < 2 {
+	state := stateOf(err)
+	if len(state) < 2 {
 		return false
 	}
-	class := pg.Code[:2]
+	class := state[:2]
 	return class == "22" || class == "23" || class == "54"
 }
