@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -140,6 +143,22 @@ func parked(ctx context.Context, most int, add func(string, int, []time.Duration
 		}
 		add("walpost status", n, samples)
 	}
+	return g.explain(ctx)
+}
+
+// explain prints what the last claim read. The statement is read from the repository, whose root is where this is to be run.
+func (g *ground) explain(ctx context.Context) error {
+	sql, err := os.ReadFile(filepath.Join("internal", "ledger", "sql", "claim.sql"))
+	if err != nil {
+		return err
+	}
+	rows, _ := g.conn.Query(ctx, "explain (analyze, buffers, timing off, summary off) "+string(sql),
+		[]string{dueHook}, []int32{32}, []time.Duration{time.Hour}, int64(16<<20), []time.Time{{}}, []int32{1}, []int32{32})
+	lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return err
+	}
+	fmt.Println(strings.Join(lines, "\n"))
 	return nil
 }
 

@@ -131,6 +131,7 @@ var sessionParams = map[string]string{
 	"synchronous_commit":            "on",
 	"default_transaction_isolation": "read committed",
 	"client_encoding":               "UTF8",
+	"jit":                           "off", // statements are short, but a large table makes the planner think otherwise
 	"timezone":                      "UTC",
 }
 
