@@ -37,7 +37,7 @@ func (r *replay) replayRows(ctx context.Context, cfg *config.Config, book *ledge
 		if r.dryRun {
 			continue
 		}
-		if err := sender.Resend(ctx, row, deliveries); err != nil {
+		if err := sender.Resend(ctx, reconcile.Debt{Row: row, Deliveries: deliveries}); err != nil {
 			return err
 		}
 	}

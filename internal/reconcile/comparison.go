@@ -14,6 +14,7 @@ type comparison struct {
 	table  *route.Table
 	report *Report
 	seen   map[id]bool // received ids that a row gives
+	debts  []Debt      // missing, not yet repaired
 }
 
 // lookup bounds how many deliveries the ledger is asked for at a time.
@@ -46,9 +47,10 @@ func (c *comparison) take(ctx context.Context, rows []seen) error {
 				return err
 			}
 			for k := range batch {
-				if err := c.row(ctx, &batch[k], known); err != nil {
-					return err
-				}
+				c.row(&batch[k], known)
+			}
+			if err := c.repair(ctx); err != nil {
+				return err
 			}
 			batch, ids = nil, nil
 		}
@@ -58,7 +60,7 @@ func (c *comparison) take(ctx context.Context, rows []seen) error {
 
 // row judges one row. A row that can't be routed wholly has its place in quarantine, and its other deliveries go their own
 // way.
-func (c *comparison) row(ctx context.Context, r *routed, known map[string]ledger.State) error {
+func (c *comparison) row(r *routed, known map[string]ledger.State) {
 	rows := &c.report.Rows
 	rows.Seen++
 	missing := c.missing(r, known)
@@ -77,10 +79,9 @@ func (c *comparison) row(ctx context.Context, r *routed, known map[string]ledger
 		rows.Late++
 		c.gap(Gap{EventID: r.ID, CreatedAt: r.CreatedAt, Why: "not dealt with: it is behind the checkpoint, and in the stream"})
 	}
-	if c.report.Deliveries == nil || !r.resolved {
-		return nil
+	if c.report.Deliveries != nil && r.resolved {
+		c.deliveries(r, missing, known)
 	}
-	return c.deliveries(ctx, r, missing, known)
 }
 
 // missing are deliveries that should have been made, and were not as far as one can tell. What the ledger has as delivered
@@ -111,8 +112,8 @@ func (c *comparison) batched(webhook string) bool {
 	return w != nil && w.Batch != nil
 }
 
-// deliveries counts those of a resolved row, and repairs what is missing.
-func (c *comparison) deliveries(ctx context.Context, r *routed, missing []route.Delivery, known map[string]ledger.State) error {
+// deliveries counts those of a resolved row.
+func (c *comparison) deliveries(r *routed, missing []route.Delivery, known map[string]ledger.State) {
 	counts := c.report.Deliveries
 	for _, d := range r.deliveries {
 		state, recorded := known[d.ID]
@@ -126,7 +127,7 @@ func (c *comparison) deliveries(ctx context.Context, r *routed, missing []route.
 		}
 	}
 	if len(missing) == 0 {
-		return nil
+		return
 	}
 	counts.Missing += int64(len(missing))
 	for _, d := range missing {
@@ -139,13 +140,22 @@ func (c *comparison) deliveries(ctx context.Context, r *routed, missing []route.
 		}
 		c.gap(Gap{EventID: r.ID, CreatedAt: r.CreatedAt, DeliveryID: d.ID, Topic: d.Topic, Webhook: d.Webhook, Why: why})
 	}
+	c.debts = append(c.debts, Debt{Row: &r.Row, Deliveries: missing})
+}
+
+// repair has what is missing of the rows so far sent.
+func (c *comparison) repair(ctx context.Context) error {
+	debts := c.debts
+	c.debts = nil
 	if c.Repair == nil {
 		return nil
 	}
-	if err := c.Repair.Resend(ctx, &r.Row, missing); err != nil {
+	if err := c.Repair.Resend(ctx, debts...); err != nil {
 		return err
 	}
-	counts.Repaired += int64(len(missing))
+	for _, d := range debts {
+		c.report.Deliveries.Repaired += int64(len(d.Deliveries))
+	}
 	return nil
 }
 

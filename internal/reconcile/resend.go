@@ -32,29 +32,47 @@ func (s *Sender) Close() error {
 	return <-s.ended
 }
 
-// Resend records deliveries of a row as owed: those that the ledger doesn't have, and those that are parked or final there. What
-// is owed already stays as it is. A running daemon begins within a second.
-func (s *Sender) Resend(ctx context.Context, row *outbox.Row, deliveries []route.Delivery) error {
-	if len(deliveries) == 0 {
-		return nil
-	}
-	owed := make([]ledger.Delivery, len(deliveries))
-	ids := make([]string, len(deliveries))
-	for i, d := range deliveries {
-		owed[i] = ledger.Delivery{ID: d.ID, Topic: d.Topic, Webhook: d.Webhook, State: ledger.Pending}
-		ids[i] = d.ID
-	}
-	recorded := make(chan error, 1)
-	if err := s.ledger.Submit(ctx, ledger.Owed{Event: row, Deliveries: owed, Done: func(err error) { recorded <- err }}); err != nil {
-		return fmt.Errorf("record event %s: %w", row.ID, err)
-	}
-	select {
-	case err := <-recorded:
-		if err != nil {
-			return fmt.Errorf("record event %s: %w", row.ID, err)
+// Debt is an outbox row with deliveries of it.
+type Debt struct {
+	Row        *outbox.Row
+	Deliveries []route.Delivery
+}
+
+// Resend records deliveries as owed: those that the ledger doesn't have, and those that are parked or final there. What is
+// owed already stays as it is. A running daemon begins within a second.
+func (s *Sender) Resend(ctx context.Context, debts ...Debt) error {
+	var ids []string
+	recorded := make(chan error, len(debts))
+	for _, debt := range debts {
+		entry := ledger.Owed{Event: debt.Row}
+		for _, d := range debt.Deliveries {
+			entry.Deliveries = append(entry.Deliveries, ledger.Delivery{ID: d.ID, Topic: d.Topic, Webhook: d.Webhook, State: ledger.Pending})
+			ids = append(ids, d.ID)
 		}
-	case <-ctx.Done():
-		return ctx.Err()
+		entry.Done = func(err error) {
+			if err != nil {
+				err = fmt.Errorf("record event %s: %w", debt.Row.ID, err)
+			}
+			recorded <- err
+		}
+		if len(debt.Deliveries) == 0 {
+			recorded <- nil
+		} else if err := s.ledger.Submit(ctx, entry); err != nil {
+			return fmt.Errorf("record event %s: %w", debt.Row.ID, err)
+		}
+	}
+	for range debts {
+		select {
+		case err := <-recorded:
+			if err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	if len(ids) == 0 {
+		return nil
 	}
 	if _, err := s.ledger.Replay(ctx, ledger.Filter{IDs: ids}); err != nil && !errors.Is(err, ledger.ErrNoMatch) {
 		return err
