@@ -146,39 +146,46 @@ func (c *checker) checkCommitted() {
 		if !ok {
 			continue
 		}
-		if c.unrecoverable(&r, t, event) {
-			c.figures.unrecoverable++
-			continue
-		}
 		switch {
 		case r.kind.quarantined:
 			c.figures.quarantined++
-			if n := c.quarantined[delivery{event: event}]; n != 1 {
+			n := c.quarantined[delivery{event: event}]
+			switch {
+			case n == 0 && c.unrecoverable(&r, t):
+				c.figures.unrecoverable++
+			case n != 1:
 				c.figures.lost++
 				c.problem("lost: bad row %s is %d times in quarantine:\n%s", event, n, c.story(event))
 			}
+		case len(r.kind.topics) == 0 && c.unrecoverable(&r, t): // nobody can tell
+			c.figures.unrecoverable++
 		case len(r.kind.topics) == 0:
 			c.figures.unrouted++
 		}
-		for _, d := range r.kind.deliveries(event) {
-			c.figures.deliveries++
-			c.checkDelivery(d)
-		}
+		c.checkDeliveries(event, &r, t)
 	}
 }
 
-// unrecoverable reports whether nothing is known of a row that was deleted at once and whose slot was lost before it was
-// read: neither WAL nor table have it.
-func (c *checker) unrecoverable(r *row, t *transaction, event string) bool {
-	if !r.deleted {
-		return false
-	}
+// checkDeliveries checks what must have become of a row.
+func (c *checker) checkDeliveries(event string, r *row, t *transaction) {
+	gone := false
 	for _, d := range r.kind.deliveries(event) {
-		if len(c.receiver.book[d]) > 0 || c.recorded[d].id != "" {
-			return false
+		if len(c.receiver.book[d]) == 0 && c.recorded[d].id == "" && c.quarantined[d] == 0 && c.unrecoverable(r, t) {
+			gone = true
+			continue
 		}
+		c.figures.deliveries++
+		c.checkDelivery(d)
 	}
-	if c.quarantined[delivery{event: event}] > 0 {
+	if gone {
+		c.figures.unrecoverable++
+	}
+}
+
+// unrecoverable reports whether a row was deleted at once and its slot was lost: neither WAL nor table have it. Some of its
+// deliveries may have been made before.
+func (c *checker) unrecoverable(r *row, t *transaction) bool {
+	if !r.deleted {
 		return false
 	}
 	for i := range c.incidents {

@@ -32,10 +32,10 @@ type hand struct {
 func (g *ground) hands() []hand {
 	return []hand{
 		// A process that lives for less than ParkAfter gets nowhere while an endpoint hangs.
-		{"process", processFaults, 4 * time.Second},
+		{"process", processFaults, 8 * time.Second},
 		{"host", hostFaults, 2500 * time.Millisecond},
 		{"endpoint", endpointFaults(), 800 * time.Millisecond},
-		{"stream", streamFaults, 30 * time.Second},
+		{"stream", streamFaults, 40 * time.Second},
 	}
 }
 

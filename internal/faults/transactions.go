@@ -226,8 +226,10 @@ func (w *worker) leavePrepared(ctx context.Context, transaction int64) error {
 	if err := w.prepare(ctx, transaction); err != nil {
 		return err
 	}
-	w.leave(transaction)
-	return nil
+	if w.leave(transaction) {
+		return nil
+	}
+	return w.finish(ctx, transaction)
 }
 
 // endPrepared ends the transaction that was left prepared first.

@@ -111,11 +111,18 @@ func (w *workload) between(number int64, after, before uint64) {
 	t.after, t.before = after, before
 }
 
-// leave keeps a prepared transaction for whoever takes it.
-func (w *workload) leave(number int64) {
+// maxLeft bounds the prepared transactions that are left, and so for how long each is: no slot can be made while one is.
+const maxLeft = 2
+
+// leave keeps a prepared transaction for whoever takes it, and reports false if there are too many.
+func (w *workload) leave(number int64) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if len(w.prepared) == maxLeft {
+		return false
+	}
 	w.prepared = append(w.prepared, number)
+	return true
 }
 
 func (w *workload) takeLeft() (number int64, ok bool) {
