@@ -55,7 +55,8 @@ type Options struct {
 	// StatusInterval is how often a changed position is sent to the server at most (1 s). An unchanged one is
 	// repeated every min(10 s, WALSenderTimeout/3), and at once when the server asks.
 	StatusInterval time.Duration
-	// LockTimeout limits how long the creation of slot and publication waits for others (30 s).
+	// LockTimeout limits how long the creation of slot and publication waits for others (30 s). Where the slot is blocked
+	// for that long, Run waits twice as long at the next try, and so on, up to 32 times.
 	LockTimeout time.Duration
 	// WALSenderTimeout is set for our connection on the server, which then frees the slot of a walpost that
 	// froze after that long (30 s).

@@ -231,7 +231,8 @@ func (r *recovery) renew(ctx context.Context, identity Identity, resume *Resume,
 		}
 		failpoint.Hit(failpoint.SlotDropped)
 	}
-	made, err := createSlot(ctx, s.opts, r.found.ServerVersion)
+	made, err := createSlot(ctx, s.patience.apply(s.opts), r.found.ServerVersion)
+	s.patience.note(err, &s.opts)
 	if err != nil {
 		return 0, err
 	}

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"github.com/walpost/walpost/internal/pgtest"
 )
 
@@ -298,13 +300,41 @@ func TestSlotCreationIsBlocked(t *testing.T) {
 		}
 		none()
 	})
-	if err := tx.Commit(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if report, err := Setup(t.Context(), testOptions(db)); err != nil || !report.SlotCreated {
-		t.Errorf("after the transaction: %+v, %v", report, err)
-	}
+	// Where transactions overlap for ever, each shorter than a try in the end, a slot can be made only in this way.
+	t.Run("for twice as long at each try", func(t *testing.T) {
+		o := testOptions(db)
+		o.LockTimeout = 50 * time.Millisecond
+		waited := make(chan string, 100)
+		o.Logger = zerolog.New(writerFunc(func(line []byte) (int, error) {
+			if _, after, found := strings.Cut(string(line), "it waited "); found {
+				waited <- strings.Fields(after)[0]
+			}
+			return len(line), nil
+		}))
+		r := start(t, o, nil)
+		for _, want := range []string{"50ms", "100ms", "200ms"} {
+			select {
+			case got := <-waited:
+				if got != want {
+					t.Fatalf("it waited %s, want %s", got, want)
+				}
+			case <-time.After(patience):
+				t.Fatalf("it doesn't wait %s", want)
+			}
+		}
+		if err := tx.Commit(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		r.connected()
+		if err := r.end(); err != nil {
+			t.Error(err)
+		}
+	})
 }
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(b []byte) (int, error) { return f(b) }
 
 // awaitSlot waits until a slot is being created: pg_stat_activity has no event to wait for, so the server itself
 // does the waiting, in one statement.

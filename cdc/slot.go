@@ -168,5 +168,5 @@ func slotBlocked(ctx context.Context, conn *pgconn.PgConn, o Options, cause erro
 	if len(names) == 0 {
 		names = []string{"none that is still open"}
 	}
-	return fmt.Errorf("%w; it waited %s for open transactions to end: %s", cause, o.LockTimeout, strings.Join(names, "; "))
+	return fmt.Errorf("%w; %w %s for open transactions to end: %s", cause, errSlotBlocked, o.LockTimeout, strings.Join(names, "; "))
 }

@@ -22,6 +22,7 @@ type Source struct {
 	identity    Identity
 	recoveries  recoveries
 	refusedAt   time.Time // when a refused message was logged last
+	patience    slotPatience
 
 	checkInterval time.Duration // between checks of table and publication
 }
@@ -89,7 +90,8 @@ func (s *Source) session(ctx context.Context, outage *outage) error {
 	}
 
 	backlog := s.backlog(resume) // makes the slot itself
-	found, err := setUp(ctx, s.opts, !backlog && (resume != nil || s.streamed), !backlog)
+	found, err := setUp(ctx, s.patience.apply(s.opts), !backlog && (resume != nil || s.streamed), !backlog)
+	s.patience.note(err, &s.opts)
 	if err != nil {
 		return err
 	}
