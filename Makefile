@@ -29,6 +29,10 @@ matrix: ## run what touches Postgres, and the fault suite, on Postgres 15, 17 an
 faults: ## play faults at random for FAULTS_FOR (default 1h) and check the invariants; FAULTS_SEED repeats a schedule
 	FAULTS_FOR=$${FAULTS_FOR:-1h} go test -race -timeout 0 -v -run 'TestFaults|TestSessions' ./internal/faults
 
+.PHONY: replicas
+replicas: ## kill, freeze and restart two walposts under load, and print how long deliveries paused (REPLICAS_KILLS, default 25)
+	REPLICAS_KILLS=$${REPLICAS_KILLS:-25} go test -timeout 0 -v -run TestReplicas ./daemon
+
 .PHONY: bounds
 bounds: ## measure memory, retained WAL and the host's shutdown with the numbers of docs/bounds.md (half an hour)
 	BOUNDS=full go test -timeout 0 -v -p 1 -parallel 1 ./internal/bounds

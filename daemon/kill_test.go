@@ -1,13 +1,16 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"os"
 	"os/exec"
+	ossignal "os/signal"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -23,9 +26,12 @@ const (
 	childConfig = "WALPOST_TEST_CHILD_CONFIG"
 	// childRetention says for how long that daemon keeps outbox rows; "": for ever.
 	childRetention = "WALPOST_TEST_CHILD_RETENTION"
+	// childName is what it is called, "" by default, and childLease its lease.
+	childName  = "WALPOST_TEST_CHILD_NAME"
+	childLease = "WALPOST_TEST_CHILD_LEASE"
 )
 
-// child runs a daemon until it is killed, if this process was started for that.
+// child runs a daemon until it is killed or, in order, until SIGTERM, if this process was started for that.
 func child() bool {
 	path := os.Getenv(childConfig)
 	if path == "" {
@@ -43,12 +49,19 @@ func child() bool {
 		}
 		cfg.Outbox.Retention = keep
 	}
+	lease, _ := time.ParseDuration(os.Getenv(childLease)) // 0: the default
+	name := os.Getenv(childName)
 	d, err := New(Options{
-		Config: cfg, Version: "test", Logger: log,
+		Config: cfg, Name: name, Version: cmp.Or(name, "test"), Logger: log, Lease: lease,
 		ParkAfter: 300 * time.Millisecond, CheckpointEvery: 20 * time.Millisecond,
 	})
+	ctx, stop := ossignal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
 	if err == nil {
-		err = d.Run(context.Background())
+		err = d.Run(ctx)
+	}
+	if ctx.Err() != nil && err == nil {
+		return true
 	}
 	log.Fatal().Err(err).Msg("the daemon ended before it was killed")
 	return true

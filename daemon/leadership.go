@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/walpost/walpost/internal/ledger"
@@ -47,6 +48,10 @@ type leadership struct {
 	stop    context.CancelFunc
 	won     chan struct{} // closed when leading begins
 	member  *ledger.Member
+	heard   chan struct{} // closed when it is known again whether we lead
+	// known is when that was, from began on.
+	known atomic.Int64
+	began time.Time
 	// unbind lets go of the context that lead gave last. lead alone uses it.
 	unbind func() bool
 }
@@ -55,6 +60,7 @@ func newLeadership(p *pipeline, lease time.Duration, join func(context.Context) 
 	return &leadership{
 		pipeline: p, lease: lease, join: join, state: trouble{log: p.log, what: "join the daemons of the slot"},
 		again: make(chan struct{}, 1), role: Joining, since: time.Now(), won: make(chan struct{}),
+		heard: make(chan struct{}), began: time.Now(),
 		unbind: func() bool { return false },
 	}
 }
@@ -62,11 +68,21 @@ func newLeadership(p *pipeline, lease time.Duration, join func(context.Context) 
 // run takes part until ctx ends; then another daemon may lead at once.
 func (l *leadership) run(ctx context.Context) error {
 	for {
-		err := l.takePart(ctx)
+		joining, cancel := context.WithTimeout(ctx, l.lease)
+		member, err := l.join(joining)
+		cancel()
+		if err == nil {
+			err = l.takePart(ctx, member) // and back at once, if it breaks
+			if ctx.Err() == nil {
+				l.state.note(err)
+				continue
+			}
+		}
 		if ctx.Err() != nil {
 			return nil
 		}
 		l.state.note(err)
+		l.settle(time.Since(l.began)) // that the server can't be reached is all that can be known
 		select {
 		case <-ctx.Done():
 			return nil
@@ -76,20 +92,16 @@ func (l *leadership) run(ctx context.Context) error {
 }
 
 // takePart is one session from joining to its end.
-func (l *leadership) takePart(ctx context.Context) error {
-	joining, cancel := context.WithTimeout(ctx, l.lease)
-	defer cancel()
-	member, err := l.join(joining)
-	if err != nil {
-		return err
-	}
+func (l *leadership) takePart(ctx context.Context, member *ledger.Member) error {
 	l.setMember(member)
 	defer func() { l.setMember(nil); member.Leave() }()
 	watch := lookout{}
 	for {
+		asked := time.Since(l.began) // an answer may have waited for us
 		if err := l.turn(ctx, member, &watch); err != nil {
 			return err
 		}
+		l.settle(asked)
 		l.state.note(nil)
 		select {
 		case <-ctx.Done():
@@ -128,6 +140,34 @@ func (l *leadership) turn(ctx context.Context, member *ledger.Member, watch *loo
 			Msg("the leader is silent: its sessions were ended")
 	}
 	return err
+}
+
+// settle ends all doubt for the time of a lease from at on.
+func (l *leadership) settle(at time.Duration) {
+	l.known.Store(int64(at))
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	close(l.heard)
+	l.heard = make(chan struct{})
+}
+
+// goesOn reports whether a term does. A daemon that was frozen for longer than its lease would do much of what another
+// does by now before it learns of that, so what isn't begun waits until that is known, or that it can't be.
+func (l *leadership) goesOn(t *term) bool {
+	for !t.over.Load() {
+		l.mu.Lock()
+		heard := l.heard
+		l.mu.Unlock()
+		if time.Since(l.began)-time.Duration(l.known.Load()) <= l.lease {
+			return true
+		}
+		select {
+		case <-heard:
+		case <-l.working.Done():
+			return true
+		}
+	}
+	return false
 }
 
 // lookout is a standby's view of the leader. A server that stood still makes everybody look silent, so a lease has expired

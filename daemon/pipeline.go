@@ -29,8 +29,10 @@ type pipeline struct {
 	// turned is a test's signal, closed once the claimer has looked at the ledger.
 	turned atomic.Pointer[chan struct{}]
 	// term is the one in which this daemon leads, nil while it doesn't. overtaken says that another has the slot's epoch.
+	// goesOn waits while it is in doubt whether a term does.
 	term      atomic.Pointer[term]
 	overtaken func(*term)
+	goesOn    func(*term) bool
 	// fail ends the daemon with an error that must not be passed over.
 	fail func(error)
 }

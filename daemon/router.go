@@ -122,7 +122,7 @@ func (r *router) finish(intake context.Context, batches <-chan cdc.Batch) error 
 // stop working; the row is unresolved then, and comes again.
 func (r *router) row(intake context.Context, row *cdc.Row) error {
 	term := r.term.Load() // before the row is asked: one of an older term is obsolete by then
-	if term == nil || row.Obsolete() {
+	if term == nil || !r.goesOn(term) || row.Obsolete() {
 		return nil // who leads now has it from the stream, too
 	}
 	p := r.plan.Load()

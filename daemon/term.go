@@ -36,7 +36,7 @@ func (p *pipeline) endTerm() {
 
 // leaves reports whether a delivery that was taken out is another daemon's by now, and leaves it to that one then.
 func (p *pipeline) leaves(q *queue, d *delivery) bool {
-	if d.event == nil || !d.event.term.over.Load() {
+	if d.event == nil || p.goesOn(d.event.term) {
 		return false
 	}
 	q.finish(d)
