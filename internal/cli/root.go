@@ -52,7 +52,7 @@ delivers the webhooks, with retries that survive restarts.`,
 		}},
 		{groupRun, []*cobra.Command{a.runCommand(), a.demoCommand()}},
 		{groupLook, []*cobra.Command{a.statusCommand(), a.deliveriesCommand(), a.whyCommand(), a.reconcileCommand()}},
-		{groupControl, []*cobra.Command{a.enableCommand(), a.disableCommand(), a.replayCommand(), a.sendCommand()}},
+		{groupControl, []*cobra.Command{a.enableCommand(), a.disableCommand(), a.replayCommand(), a.adoptCommand(), a.sendCommand()}},
 		{"", []*cobra.Command{a.versionCommand()}},
 	} {
 		for _, command := range g.commands {
