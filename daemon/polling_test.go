@@ -4,10 +4,13 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/rs/zerolog"
 
 	"github.com/walpost/walpost/internal/ledger"
 	"github.com/walpost/walpost/outbox"
@@ -208,4 +211,24 @@ func TestPollingAsksTheLedger(t *testing.T) {
 	if state != ledger.Retrying {
 		t.Errorf("the delivery is %s", state)
 	}
+}
+
+// BenchmarkPolling is the time from the return of COMMIT to the request, of rows that come one by one, with the trigger.
+func BenchmarkPolling(b *testing.B) {
+	r := newRig(b, one)
+	r.poll()
+	r.mode(`mode = "polling"`)
+	r.db.Exec(b, outbox.Table{}.NotifyDDL())
+	r.start(func(o *Options) { o.Logger = zerolog.Nop() })
+	var latencies []time.Duration
+	for n := range b.N {
+		r.insert(tagged(fmt.Sprint(n)))
+		committed := time.Now()
+		r.receiver.next()
+		latencies = append(latencies, time.Since(committed))
+		<-time.After(5 * time.Millisecond)
+	}
+	slices.Sort(latencies)
+	b.ReportMetric(float64(latencies[len(latencies)/2].Microseconds()), "p50-µs")
+	b.ReportMetric(float64(latencies[len(latencies)*99/100].Microseconds()), "p99-µs")
 }
