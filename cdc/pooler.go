@@ -31,11 +31,20 @@ func (s *polling) refuseSharedSession(ctx context.Context, config *pgconn.Config
 		return fmt.Errorf("connect: %w", err)
 	}
 	defer closeOrdinary(ctx, second)
-	theirs, err := backendOf(ctx, second, "begin; select pg_catalog.pg_backend_pid()")
+	return ownSession(ctx, s.conn, second)
+}
+
+// ownSession refuses a connection whose backend serves the other one, too, or that gets another backend meanwhile.
+func ownSession(ctx context.Context, conn, other *pgconn.PgConn) error {
+	ours, err := backendOf(ctx, conn, "select pg_catalog.pg_backend_pid()")
 	if err != nil {
 		return err
 	}
-	again, err := backendOf(ctx, s.conn, "select pg_catalog.pg_backend_pid()")
+	theirs, err := backendOf(ctx, other, "begin; select pg_catalog.pg_backend_pid()")
+	if err != nil {
+		return err
+	}
+	again, err := backendOf(ctx, conn, "select pg_catalog.pg_backend_pid()")
 	if err != nil {
 		return err
 	}

@@ -28,6 +28,9 @@ func (b *block) orderBy(w *Webhook) hcl.Expression {
 	case w.Concurrency == 1:
 		b.warn(at, "order_by with concurrency = 1",
 			"Requests go one at a time, whatever their keys, so that a slow one keeps every key waiting. order_by keeps the order of a key at any concurrency: raise it, or leave it out.")
+	case b.config.Outbox.Polled():
+		b.warn(at, "order_by with polling",
+			"Polling finds rows in the order of their transactions' ids, and of two that overlap the one with the lower id may have committed later. Only a stream has commit order.")
 	}
 	return attr.Expr
 }

@@ -12,7 +12,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rs/zerolog"
+
+	"github.com/walpost/walpost/cdc"
 	"github.com/walpost/walpost/config"
+	"github.com/walpost/walpost/daemon"
 	"github.com/walpost/walpost/internal/pgtest"
 	"github.com/walpost/walpost/internal/route"
 	"github.com/walpost/walpost/outbox"
@@ -26,6 +30,10 @@ var environments = map[string]map[string]string{
 		"DATABASE_URL":   "postgres://localhost/app",
 		"WEBHOOK_URL":    "https://example.com/hooks",
 		"WEBHOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+	},
+	"polling": {
+		"DATABASE_URL": "postgres://localhost/app",
+		"WEBHOOK_URL":  "https://example.com/hooks",
 	},
 	"go-app": {
 		"DATABASE_URL":   "postgres://localhost/app",
@@ -86,7 +94,7 @@ func load(t *testing.T, example string) *config.Config {
 func TestConfigurationsLoad(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("*/walpost.hcl")
-	if err != nil || len(files) != 5 {
+	if err != nil || len(files) != 6 {
 		t.Fatalf("configurations: %v %v", files, err)
 	}
 	for _, file := range files {
@@ -171,6 +179,27 @@ func TestQuickstartDelivers(t *testing.T) {
 	got := deliveries(t, "quickstart")
 	if len(got) != 1 || !strings.HasPrefix(got[0], `contact.tagged crm {"id":`) || !strings.Contains(got[0], `"tag"`) {
 		t.Errorf("deliveries %q", got)
+	}
+}
+
+func TestPollingDelivers(t *testing.T) {
+	t.Parallel()
+	got := deliveries(t, "polling")
+	if len(got) != 1 || !strings.HasPrefix(got[0], `contact.tagged crm {"id":`) {
+		t.Errorf("deliveries %q", got)
+	}
+}
+
+// The table is the one that walpost init makes, whose statements find nothing left to do.
+func TestPollingTable(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	db.Exec(t, read(t, "polling/outbox.sql"))
+	cfg := load(t, "polling")
+	options := daemon.PollOptions(cfg, zerolog.Nop())
+	options.ConnString = db.URL
+	if _, err := cdc.PollSetup(t.Context(), options); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -164,3 +164,31 @@ func ExampleTable_DDL() {
 	// );
 	// create publication "walpost" for table "public"."outbox" with (publish = 'insert');
 }
+
+// A logical message in place of a row: no table grows. walpost sends it if and only if the transaction is committed, and
+// can't recover it should the slot be lost.
+func ExampleEmit() {
+	ctx := context.Background()
+	db := exampleDatabase(ctx)
+	defer drop(ctx, db)
+
+	conn, err := pgx.Connect(ctx, db.URL)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer func() { _ = conn.Close(ctx) }()
+
+	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, "insert into contact values (7, 'Ada')"); err != nil {
+			return err
+		}
+		return outbox.Emit(ctx, tx, outbox.Event{
+			AggregateType: "contact",
+			AggregateID:   "7",
+			Type:          "contact.created",
+			Payload:       map[string]any{"contact": map[string]any{"id": 7, "name": "Ada"}},
+		})
+	})
+	fmt.Println(err)
+	// Output: <nil>
+}

@@ -54,6 +54,11 @@ func (a *app) check(out output, strict bool) error {
 			code: exitConfiguration, problem: "the configuration has " + count(warnings, "warning"), fix: "correct it, or leave --strict out",
 		}
 	}
+	if prefix := cfg.Outbox.Messages; prefix != "" {
+		if _, err := fmt.Fprintf(a.Stdout, "note: logical messages with prefix %q are not recoverable after the loss of the slot\n", prefix); err != nil {
+			return err
+		}
+	}
 	_, err = fmt.Fprintf(a.Stdout, "ok: %s, %s, %s%s\n", count(len(cfg.Webhooks), "webhook"),
 		count(len(cfg.Topics), "topic"), count(len(cfg.Rules), "rule"), ifAny(warnings, "warning"))
 	return err

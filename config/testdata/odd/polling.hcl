@@ -1,0 +1,9 @@
+outbox {
+  mode = "polling"
+}
+
+webhook "ordered" {
+  topics   = ["*"]
+  url      = "https://example.com/"
+  order_by = event.aggregate_id # want "order_by with polling.*Only a stream has commit order"
+}
