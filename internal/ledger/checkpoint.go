@@ -72,7 +72,6 @@ func (l *Ledger) Checkpoint(ctx context.Context, slot string) (*Checkpoint, erro
 func (l *Ledger) Acquire(ctx context.Context, slot, systemID string, timeline int32, mine int64) (epoch int64, err error) {
 	err = l.pool.QueryRow(ctx, checkpointAcquireSQL, slot, systemID, timeline, mine).Scan(&epoch)
 	if err != nil {
-		l.renew(err)
 		return 0, fmt.Errorf("acquire checkpoint of slot %q: %w", slot, err)
 	}
 	return epoch, nil
@@ -84,7 +83,6 @@ func (l *Ledger) SaveCheckpoint(ctx context.Context, c Checkpoint) error {
 	tag, err := l.pool.Exec(ctx, checkpointSaveSQL, c.Slot, c.Epoch, lsn(c.LSN).String(),
 		c.Snapshot, lsn(c.SnapshotLSN).String(), c.Counters, c.Drained, c.Coverage)
 	if err != nil {
-		l.renew(err)
 		return fmt.Errorf("save checkpoint of slot %q: %w", c.Slot, err)
 	}
 	if tag.RowsAffected() == 0 {

@@ -68,7 +68,6 @@ func (l *Ledger) Claim(ctx context.Context, capacities []Capacity) ([]Claimed, e
 	rows, _ := l.pool.Query(ctx, claimSQL, webhooks, limits, leases, int64(claimMaxBytes), from, runs, most)
 	claimed, err := pgx.CollectRows(rows, l.scanClaimed)
 	if err != nil {
-		l.renew(err)
 		return nil, fmt.Errorf("claim deliveries: %w", err)
 	}
 	return claimed, nil

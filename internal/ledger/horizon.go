@@ -27,7 +27,6 @@ func (l *Ledger) NoteHorizon(ctx context.Context, slot string, retention time.Du
 		args []any
 	}{{horizonNoteSQL, []any{slot}}, {horizonForgetSQL, []any{slot, retention}}} {
 		if _, err := l.pool.Exec(ctx, sql.text, sql.args...); err != nil {
-			l.renew(err)
 			return fmt.Errorf("note the horizon of slot %q: %w", slot, err)
 		}
 	}

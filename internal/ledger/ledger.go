@@ -149,10 +149,13 @@ func Open(ctx context.Context, o Options) (*Ledger, error) {
 	setSessionParams(&config.ConnConfig.Config, o.Application)
 	config.MaxConns = maxConns
 	config.ConnConfig.DialFunc = impatient(config.ConnConfig.DialFunc)
+	var sessions renewal
+	sessions.watch(&config.ConnConfig.Config)
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("open ledger: %w", err)
 	}
+	sessions.pool.Store(pool)
 	return &Ledger{
 		options: o,
 		pool:    pool,

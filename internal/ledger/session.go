@@ -4,9 +4,11 @@ import (
 	"context"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 // readLimit bounds the wait for a server's answer: more than statement_timeout, after which a server that still is
@@ -68,10 +70,20 @@ func (c *impatientConn) SetReadDeadline(t time.Time) error {
 // stateReadOnly is the SQLSTATE of a write in a read-only transaction.
 const stateReadOnly = "25006"
 
-// renew replaces the sessions where err says that they may not write: they keep the default that they were opened
-// with, also after it was changed, or are connected to a server that is no longer the primary.
-func (l *Ledger) renew(err error) {
-	if stateOf(err) == stateReadOnly {
-		l.pool.Reset()
+// renewal replaces all sessions once one of them is told that it may not write: they keep the default that they were
+// opened with, also after it was changed, or are connected to a server that is no longer the primary.
+type renewal struct{ pool atomic.Pointer[pgxpool.Pool] }
+
+// watch looks at whatever statement fails, before the handler that was there.
+func (r *renewal) watch(config *pgconn.Config) {
+	before := config.OnPgError
+	config.OnPgError = func(conn *pgconn.PgConn, err *pgconn.PgError) (keep bool) {
+		if err.Code != stateReadOnly {
+			return before(conn, err)
+		}
+		if pool := r.pool.Load(); pool != nil {
+			pool.Reset()
+		}
+		return false
 	}
 }

@@ -50,13 +50,19 @@ func TestSessionsThatMayNotWriteAreReplaced(t *testing.T) {
 	if _, err := f.Acquire(ctx, "s", "1", 1, 0); err != nil {
 		t.Fatal(err)
 	}
-	f.db.Exec(t, `do $$ begin execute format('alter database %I set default_transaction_read_only = on', current_database()); end $$`)
-	f.pool.Reset()
-	if _, err := f.Acquire(ctx, "s", "1", 1, 0); err == nil {
-		t.Fatal("a read-only session writes")
-	}
-	f.db.Exec(t, `begin read write; do $$ begin execute format('alter database %I reset default_transaction_read_only', current_database()); end $$; commit`)
-	if _, err := f.Acquire(ctx, "s", "1", 1, 0); err != nil {
-		t.Errorf("the session is still the old one: %v", err)
+	for name, write := range map[string]func() error{
+		"acquire": func() error { _, err := f.Acquire(ctx, "s", "1", 1, 0); return err },
+		"park":    func() error { _, err := f.ParkWaiting(ctx, "w", 1); return err },
+		"disable": func() error { return f.Disable(ctx, "w", Reason{By: "test", Why: "test"}) },
+	} {
+		f.db.Exec(t, `do $$ begin execute format('alter database %I set default_transaction_read_only = on', current_database()); end $$`)
+		f.pool.Reset()
+		if err := write(); stateOf(err) != stateReadOnly {
+			t.Fatalf("%s in a read-only session: %v", name, err)
+		}
+		f.db.Exec(t, `begin read write; do $$ begin execute format('alter database %I reset default_transaction_read_only', current_database()); end $$; commit`)
+		if err := write(); err != nil {
+			t.Errorf("%s: the session is still the old one: %v", name, err)
+		}
 	}
 }

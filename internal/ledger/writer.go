@@ -206,7 +206,6 @@ func (w *writer) pause(ctx context.Context, err error, try int) bool {
 	if ctx.Err() != nil {
 		return false
 	}
-	w.renew(err)
 	if w.trouble.IsZero() {
 		w.trouble, w.causes = time.Now(), make(map[string]bool)
 	}
