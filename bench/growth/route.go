@@ -71,7 +71,7 @@ func routing(ctx context.Context, blocks []string, line string, add func(string,
 	}
 	row := &outbox.Row{ID: "1", AggregateType: "contact", AggregateID: "7", Type: "tagged", Payload: []byte(`{"contact":{"id":7}}`)}
 	const calls = 1000 // in one sample
-	runtime.GC() // what compiling has left
+	runtime.GC()       // what compiling has left
 	var samples []time.Duration
 	for range 21 {
 		begin := time.Now()

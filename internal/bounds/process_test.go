@@ -132,7 +132,7 @@ func (p *process) peak() int64 {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	defer status.Close() //nolint:errcheck // read only
+	defer status.Close()
 	for lines := bufio.NewScanner(status); lines.Scan(); {
 		if value, ok := bytes.CutPrefix(lines.Bytes(), []byte("VmHWM:")); ok {
 			kib, err := strconv.ParseInt(string(bytes.TrimSpace(bytes.TrimSuffix(value, []byte("kB")))), 10, 64)
@@ -159,7 +159,7 @@ func (p *process) status() daemon.Status {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	defer response.Body.Close() //nolint:errcheck // read only
+	defer response.Body.Close()
 	var report struct{ Daemon daemon.Status }
 	if err := json.NewDecoder(response.Body).Decode(&report); err != nil {
 		p.t.Fatal(err)

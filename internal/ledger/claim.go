@@ -78,8 +78,10 @@ func (l *Ledger) scanClaimed(row pgx.CollectableRow) (Claimed, error) {
 	var id pgtype.UUID
 	var due, now time.Time
 	var event eventScan
-	err := row.Scan(append([]any{&id, &c.Topic, &c.Webhook, &c.State, &c.Attempt, &c.Fence, &due, &now,
-		&c.Order.Key, &c.Order.N, &c.More}, event.targets()...)...)
+	err := row.Scan(append([]any{
+		&id, &c.Topic, &c.Webhook, &c.State, &c.Attempt, &c.Fence, &due, &now,
+		&c.Order.Key, &c.Order.N, &c.More,
+	}, event.targets()...)...)
 	if err == nil {
 		l.floors.raise(c.Webhook, due, now)
 	}
