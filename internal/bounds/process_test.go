@@ -99,7 +99,7 @@ func run(t testing.TB, db *pgtest.Database, hcl string) *process {
 		}
 	})
 	p.admin = p.await(regexp.MustCompile(`"url":"([^"]+)".*admin server listens`))
-	p.await(regexp.MustCompile(`slot acquired`))
+	p.await(regexp.MustCompile(`replication started`))
 	return p
 }
 
