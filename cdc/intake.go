@@ -86,23 +86,34 @@ func (in *intake) takeInsert(m message) (row Row, ok bool, err error) {
 	if !relation.ours {
 		return row, false, nil
 	}
-	before, ordinal := &in.source.received, in.ordinal
-	in.ordinal++
-	if in.open == nil || ordinal < before.rows {
+	ordinal, fresh := in.next()
+	if !fresh {
 		return row, false, nil
 	}
 	values, wellFormed := m.tuple.values()
 	if !wellFormed || len(values) != len(relation.Columns) {
 		return row, false, fmt.Errorf("%w: row %d of transaction %d doesn't fit its relation", ErrUndecodable, ordinal, in.begin.xid)
 	}
+	return in.newRow(relation.Relation, values, ordinal), true, nil
+}
+
+// next counts a row of the present transaction. One that isn't fresh was received before.
+func (in *intake) next() (ordinal int, fresh bool) {
+	ordinal = in.ordinal
+	in.ordinal++
+	return ordinal, in.open != nil && ordinal >= in.source.received.rows
+}
+
+// newRow makes the row that was counted, to be resolved.
+func (in *intake) newRow(relation *Relation, values [][]byte, ordinal int) Row {
 	in.open.hold()
-	before.rows++
+	in.source.received.rows++
 	in.source.counters.rows.Add(1)
 	return Row{
-		Relation: relation.Relation, Values: values,
+		Relation: relation, Values: values,
 		CommitLSN: in.begin.lsn, CommitTime: in.begin.time, XID: in.begin.xid,
 		Ordinal: ordinal, txn: in.open,
-	}, true, nil
+	}
 }
 
 func (in *intake) takeCommit(m message) error {

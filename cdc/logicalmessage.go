@@ -41,16 +41,11 @@ func (in *intake) takeMessage(m message) (row Row, ok bool, err error) {
 	if !in.inside {
 		return row, false, fmt.Errorf("%w: a transactional message outside of a transaction", ErrUndecodable)
 	}
-	ordinal, before := in.ordinal, &s.received
-	in.ordinal++
-	if in.open == nil || ordinal < before.rows {
+	ordinal, fresh := in.next()
+	if !fresh {
 		return row, false, nil
 	}
-	in.open.hold()
-	before.rows++
-	s.counters.rows.Add(1)
-	return Row{
-		Relation: messageRelation, Values: [][]byte{bytes.Clone(m.content)}, Message: true,
-		CommitLSN: in.begin.lsn, CommitTime: in.begin.time, XID: in.begin.xid, Ordinal: ordinal, txn: in.open,
-	}, true, nil
+	row = in.newRow(messageRelation, [][]byte{bytes.Clone(m.content)}, ordinal)
+	row.Message = true
+	return row, true, nil
 }
