@@ -58,6 +58,7 @@ var checks = []check{
 	{"slot_failover", slotFailover},
 
 	{"ledger", judgeLedger},
+	{"ledger_publication", ledgerPublication},
 	{"checkpoint", judgeCheckpoint},
 	{"attempt_partitions", attemptPartitions},
 	{"attention", attention},

@@ -56,14 +56,24 @@ func judgeLedger(x *exam) ([]Finding, error) {
 		})
 	case *version < newest:
 		return info(fmt.Sprintf("walpost run migrates it to version %d; where the role may not, its owner runs what walpost init --sql prints.", newest), "%s", found)
-	case len(s.Published) > 0:
-		return one(Finding{
-			Severity: Warning, Found: found + "; publication " + some(s.Published) + " has its tables",
-			Why: "Each write to the ledger comes back as WAL to decode and to ignore.",
-			Fix: "publish the outbox table only; walpost init says how",
-		})
 	}
 	return ok("%s", found)
+}
+
+// ledgerPublication: the ledger is walpost's own, and nobody's stream.
+func ledgerPublication(x *exam) ([]Finding, error) {
+	tables, err := ask[[]string](x, byReplication, "published")
+	if err != nil {
+		return nil, err
+	}
+	if tables == nil || len(*tables) == 0 {
+		return ok("the publication has no table of the ledger")
+	}
+	return one(Finding{
+		Severity: Warning, Found: fmt.Sprintf("%q has tables of the ledger: %s", x.cfg.Outbox.Publication, some(*tables)),
+		Why: "Each write to the ledger comes back as WAL to decode and to ignore.",
+		Fix: fmt.Sprintf("alter publication %s drop table %s;", ident(x.cfg.Outbox.Publication), ident("walpost", (*tables)[0])),
+	})
 }
 
 func judgeCheckpoint(x *exam) ([]Finding, error) {

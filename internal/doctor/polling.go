@@ -11,7 +11,7 @@ import (
 var streamed = []string{
 	"replication", "wal_level", "replication_slots", "wal_senders", "max_slot_wal_keep_size", "idle_replication_slot_timeout",
 	"wal_sender_timeout", "wal_keep", "standby_slots", "publication", "publication_age", "replica_identity",
-	"slot", "slot_wal", "slot_reader", "slot_failover", "role",
+	"ledger_publication", "slot", "slot_wal", "slot_reader", "slot_failover", "role",
 }
 
 // applies reports whether a check is about what the configured source stands on.

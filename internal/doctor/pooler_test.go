@@ -61,7 +61,7 @@ func (p *pooler) serve() {
 
 // session logs the client in and copies what follows.
 func (p *pooler) session(client net.Conn) error {
-	defer client.Close() //nolint:errcheck // whoever ends first ends the session
+	defer client.Close() // whoever ends first ends the session
 	backend := pgproto3.NewBackend(client, client)
 	startup, err := backend.ReceiveStartupMessage()
 	if err != nil {
@@ -79,7 +79,7 @@ func (p *pooler) session(client net.Conn) error {
 	if err != nil {
 		return err
 	}
-	defer server.Close() //nolint:errcheck // see above
+	defer server.Close()
 	frontend := pgproto3.NewFrontend(server, server)
 	frontend.Send(parameters)
 	if err := frontend.Flush(); err != nil {
@@ -88,7 +88,7 @@ func (p *pooler) session(client net.Conn) error {
 	copied := make(chan struct{})
 	go func() {
 		defer close(copied)
-		defer server.Close() //nolint:errcheck // see above
+		defer server.Close()
 		_, _ = io.Copy(server, client)
 	}()
 	defer func() { _ = client.Close(); <-copied }()

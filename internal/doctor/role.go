@@ -74,8 +74,7 @@ type schema struct {
 	Closed    []string `json:"closed"`    // tables that we may not both read and write
 	Functions []string `json:"functions"` // that we may not execute
 	Bytes     int64    `json:"bytes"`
-	Published []string `json:"published"` // publications that have tables of it
-	Days      []string `json:"days"`      // of the attempt log's partitions, YYYYMMDD
+	Days      []string `json:"days"` // of the attempt log's partitions, YYYYMMDD
 	Today     string   `json:"today"`
 }
 

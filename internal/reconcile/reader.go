@@ -35,7 +35,7 @@ var ErrOldServer = errors.New("rows are only compared on Postgres 14 and later")
 
 // session makes values as outbox.Parser reads them, and keeps statements short.
 const session = `set default_transaction_read_only = on; set statement_timeout = '30s'; set lock_timeout = '2s';
-	set timezone = 'UTC'; set datestyle = 'ISO'; set row_security = off; set max_parallel_workers_per_gather = 0`
+	set timezone = 'UTC'; set datestyle = 'ISO'; set row_security = off; set max_parallel_workers_per_gather = 0; set jit = off`
 
 const (
 	oldestVersion = 140000

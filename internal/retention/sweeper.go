@@ -84,7 +84,7 @@ type Swept struct {
 // What keeps a sweep from being in anybody's way. A deleted row that comes back after a crash is deleted again, so
 // nothing waits for the disk. Bounds of partitions are read in UTC.
 const session = `set lock_timeout = '200ms'; set statement_timeout = '10s'; set idle_in_transaction_session_timeout = '10s';
-	set synchronous_commit = off; set timezone = 'UTC'; set max_parallel_workers_per_gather = 0`
+	set synchronous_commit = off; set timezone = 'UTC'; set max_parallel_workers_per_gather = 0; set jit = off`
 
 const (
 	// closeTimeout is for the goodbye.

@@ -16,9 +16,6 @@ select jsonb_build_object(
   'bytes', (
     select coalesce(sum(c.relpages::bigint), 0) * current_setting('block_size')::bigint
     from pg_catalog.pg_class c where c.relnamespace = n.oid),
-  'published', (
-    select coalesce(jsonb_agg(distinct t.pubname), '[]')
-    from pg_catalog.pg_publication_tables t where t.schemaname = 'walpost' and t.pubname = @publication),
   'days', (
     select coalesce(jsonb_agg(substr(c.relname, 9) order by c.relname), '[]')
     from pg_catalog.pg_class c
