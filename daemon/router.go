@@ -264,6 +264,7 @@ func (r *router) spread(intake context.Context, p *plan, e *event, deliveries []
 		q := p.queues[d.Webhook]
 		switch a := r.offer(intake, p, q, d); {
 		case a == admitted:
+			failpoint.Hit(failpoint.Queued)
 		case d.Key != "" && q != nil:
 			if err := r.recordInOrder(q, d); err != nil {
 				return err
