@@ -91,7 +91,7 @@ func (p *pipeline) attemptOne(q *queue, t *target, d *delivery) {
 		j = &judge{target: t, deliveries: []*route.Delivery{routed}}
 		a.Judge = j.in(p.sending)
 	}
-	r := result{Outcome: p.send(t, a)}
+	r := result{Outcome: p.paced(q, t, a)}
 	q.heard(&r.Outcome)
 	if j != nil {
 		j.explain(&r)

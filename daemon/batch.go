@@ -140,7 +140,7 @@ func (p *pipeline) sendBatch(b *batch, request route.Request) {
 	}
 	j := &judge{target: b.target, deliveries: b.routed}
 	a.Judge = j.in(p.sending)
-	common := result{Outcome: p.send(b.target, a)}
+	common := result{Outcome: p.paced(b.queue, b.target, a)}
 	if common.Verdict == sender.Rejected && common.Status != 0 && len(b.members) > 1 {
 		p.logBatch(b, &a, &common, 0)
 		p.attemptHalves(b) // one bad event makes the endpoint refuse all: the others must not fail for it

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 
 	"github.com/rs/zerolog"
@@ -20,6 +21,7 @@ type pipeline struct {
 	budget   *budget
 	crowd    crowd
 	plan     atomic.Pointer[plan]
+	leaving  sync.Map // the queues by name whose webhooks left the configuration, until their last attempt ends
 	counters counters
 	// sending ends at the second signal, or when draining takes too long: running attempts are interrupted.
 	// working ends some seconds later: what didn't reach the ledger by then stays unresolved.

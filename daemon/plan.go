@@ -50,7 +50,7 @@ func (p *pipeline) newDraft(cfg *config.Config, version string, old map[string]*
 		if !w.Enabled {
 			continue
 		}
-		t := &target{webhook: w, table: table, judges: table.Judges(w.Name), options: endpointOptions(w, guard, version)}
+		t := &target{webhook: w, url: urlSource(cfg, w), table: table, judges: table.Judges(w.Name), options: endpointOptions(w, guard, version)}
 		if q, ok := old[w.Name]; ok && reflect.DeepEqual(q.aimed().options, t.options) {
 			t.endpoint = q.aimed().endpoint
 		} else if endpoint, err := sender.New(t.options); err != nil {
@@ -61,6 +61,15 @@ func (p *pipeline) newDraft(cfg *config.Config, version string, old map[string]*
 		d.targets[w.Name] = t
 	}
 	return d, nil
+}
+
+// urlSource is the webhook's URL as it is written.
+func urlSource(cfg *config.Config, w *config.Webhook) string {
+	at := w.URL.Range()
+	if file := cfg.Files[at.Filename]; file != nil {
+		return string(at.SliceBytes(file.Bytes))
+	}
+	return ""
 }
 
 // EndpointOptions are those with which a daemon of that version sends to the webhook, for who sends to it without one.
@@ -107,6 +116,9 @@ func (p *pipeline) adopt(d *draft) (left []*queue) {
 		if !ok {
 			q = newQueue(name, t, p.attempt, p.wake)
 			q.crowd = &p.crowd
+			if before, ok := p.leaving.Load(name); ok {
+				q.succeed(before.(*queue))
+			}
 			if !d.states[name].DisabledAt.IsZero() {
 				q.shut(gateDisabled)
 			}

@@ -35,6 +35,8 @@ type queue struct {
 	running int
 	// answered is when the endpoint answered last, in Unix nanoseconds.
 	answered atomic.Int64
+	// before is the queue of the same webhook whose attempts still run, heir the one in this one's place; nil: there is none.
+	before, heir *queue
 	// unrecorded are the running attempts of deliveries that the ledger doesn't know yet.
 	unrecorded map[*delivery]struct{}
 	lastPush   time.Time
@@ -52,6 +54,7 @@ type queue struct {
 // target is what a reload replaces in a queue: where to send and within which limits.
 type target struct {
 	webhook  *config.Webhook
+	url      string // source text of the webhook's URL
 	table    *route.Table
 	judges   bool           // answers are judged by expressions of the webhook
 	options  sender.Options // that the endpoint was made with
@@ -82,6 +85,7 @@ const (
 	refusedDisabled
 	refusedStopped
 	refusedHeld // the ledger owes others of its key, which go before it
+	refusedDead // the breaker is open
 )
 
 func newQueue(name string, t *target, attempt func(*queue, work), wake chan struct{}) *queue {
@@ -90,7 +94,7 @@ func newQueue(name string, t *target, attempt func(*queue, work), wake chan stru
 		room:       make(chan struct{}, 1),
 		unrecorded: map[*delivery]struct{}{},
 	}
-	q.pace.follow(t.webhook, time.Now())
+	q.pace.follow(t.webhook, t.url, time.Now())
 	q.keys.forget()
 	return q
 }
@@ -105,6 +109,9 @@ func (q *queue) push(d *delivery, now time.Time, pressed bool) admission {
 		return refusedDisabled
 	case gateStopped:
 		return refusedStopped
+	}
+	if !d.recorded() && !q.pace.takes(q.running+q.waiting.len(), now) {
+		return refusedDead
 	}
 	if d.Key != "" && !d.recorded() && q.keys.has(d.Key) {
 		return refusedHeld
@@ -139,11 +146,14 @@ func (q *queue) start() {
 
 // ready reports whether an attempt may start beside those that run. The caller holds mu.
 func (q *queue) ready(running int) bool {
-	return q.gate == gateOpen && running < q.slots() && q.waiting.len() > 0 && q.pace.free()
+	return q.gate == gateOpen && running < q.slots() && q.waiting.len() > 0 && q.pace.free(running)
 }
 
 // slots is how many attempts may run at a time. The caller holds mu.
-func (q *queue) slots() int { return q.crowd.bound(q.target.webhook.Concurrency, q.answered.Load()) }
+func (q *queue) slots() int {
+	fair := q.crowd.bound(q.target.webhook.Concurrency, q.answered.Load())
+	return q.pace.slots(fair) - q.before.remaining()
+}
 
 // launch starts a worker. The caller holds mu and knows that a delivery waits.
 func (q *queue) launch() {
@@ -159,6 +169,7 @@ func (q *queue) run(w work) {
 		q.attempt(q, w)
 		w = q.next()
 	}
+	q.pass()
 }
 
 // next takes a worker's next work; none ends the worker.
@@ -276,13 +287,20 @@ func (q *queue) shut(g gate) []*delivery {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.gate = max(q.gate, g)
+	waiting := q.empty()
+	q.await()
+	return waiting
+}
+
+// empty takes out all that waits, but for what waits behind a running attempt of its key, and gives back what the ledger
+// doesn't know. The caller holds mu and recording.
+func (q *queue) empty() []*delivery {
 	var waiting []*delivery
 	for _, ring := range []*ring{&q.waiting.owed, &q.waiting.fresh} {
 		for ring.len() > 0 {
 			waiting = append(waiting, q.waiting.drop(ring)...)
 		}
 	}
-	q.await()
 	return q.leaving(waiting)
 }
 
@@ -329,7 +347,7 @@ func (q *queue) aim(t *target) *target {
 	defer q.mu.Unlock()
 	old := q.target
 	q.target = t
-	q.pace.follow(t.webhook, time.Now())
+	q.pace.follow(t.webhook, t.url, time.Now())
 	q.start()
 	return old
 }
@@ -344,7 +362,7 @@ func (q *queue) free() (n int, lease time.Duration) {
 		return 0, leaseOf(w)
 	}
 	slots := q.slots()
-	n, share := q.pace.claimable(slots-q.running), q.pace.claimable(max(1, slots/owedShare))
+	n, share := q.pace.claimable(slots-q.running, q.running), q.pace.claimable(max(1, slots/owedShare), q.running)
 	if w.Batch != nil {
 		n, share = min(n*q.batchSize(), w.Queue), share*q.batchSize()
 	}

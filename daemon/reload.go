@@ -53,9 +53,11 @@ func (d *Daemon) reload(ctx context.Context) error {
 	retired := d.adopt(next)
 	failpoint.Hit(failpoint.ReloadAdopted)
 	for _, q := range retired {
+		d.leaving.Store(q.name, q)
 		d.retired.Go(func() {
 			d.shutQueue(q, gateStopped)
 			q.workers.Wait()
+			d.leaving.CompareAndDelete(q.name, q)
 			q.aimed().endpoint.Close()
 		})
 	}

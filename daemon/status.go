@@ -34,6 +34,15 @@ type QueueStatus struct {
 	Waiting  int    `json:"waiting"`
 	Running  int    `json:"running"`
 	Disabled bool   `json:"disabled"`
+	// Slots is how many attempts may run at a time, now.
+	Slots int `json:"slots"`
+	// HeldUntil is when the next attempt may start, if that is a matter of time: by `rate_limit`, by what the endpoint asked
+	// for, or because it seems dead. Zero: now.
+	HeldUntil time.Time `json:"held_until,omitzero"`
+	// Breaker is "closed", "open" (since BreakerSince, for BreakerWhy), or "ramping" after that; "" if there is none.
+	Breaker      string    `json:"breaker,omitempty"`
+	BreakerSince time.Time `json:"breaker_since,omitzero"`
+	BreakerWhy   string    `json:"breaker_why,omitempty"`
 }
 
 // ReloadStatus is the latest reload. Error is empty if it went into force.
@@ -63,5 +72,9 @@ func (d *Daemon) Status() Status {
 func (q *queue) status() QueueStatus {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return QueueStatus{Webhook: q.name, Waiting: q.waiting.len(), Running: q.running, Disabled: q.gate == gateDisabled}
+	s := QueueStatus{
+		Webhook: q.name, Waiting: q.waiting.len(), Running: q.running, Disabled: q.gate == gateDisabled, Slots: q.slots(),
+	}
+	q.pace.describe(&s, time.Now())
+	return s
 }

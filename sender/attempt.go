@@ -43,13 +43,15 @@ func (e *Endpoint) Send(ctx context.Context, a Attempt) Outcome {
 	limited, cancel := context.WithDeadline(ctx, o.SentAt.Add(e.timeout))
 	defer cancel()
 	resp, connected, err := e.exchange(limited, &a, o.SentAt)
-	o.Duration = time.Since(o.SentAt)
+	now := time.Now()
+	o.Duration = now.Sub(o.SentAt)
 	if err != nil {
-		e.unanswered(ctx, limited, &o, connected, err)
+		e.unanswered(ctx, limited, &o, !connected.IsZero(), err)
 		return o
 	}
+	o.Wait = now.Sub(connected)
 	o.Status = resp.StatusCode
-	o.RetryAfter = retryAfter(resp, time.Now())
+	o.RetryAfter = retryAfter(resp, now)
 	if a.Judge != nil {
 		e.judged(ctx, &o, resp, a.Judge)
 		return o
@@ -111,14 +113,15 @@ func (e *Endpoint) late(connected bool) error {
 	return &redacted{fmt.Sprintf("no %s within %s", missing, e.timeout), context.DeadlineExceeded}
 }
 
-// exchange makes the attempt's request, and once more with a new token if the one that was kept is refused.
-func (e *Endpoint) exchange(ctx context.Context, a *Attempt, at time.Time) (resp *http.Response, connected bool, err error) {
+// exchange makes the attempt's request, and once more with a new token if the one that was kept is refused. connected is
+// when there was a connection for it; zero: there was none.
+func (e *Endpoint) exchange(ctx context.Context, a *Attempt, at time.Time) (resp *http.Response, connected time.Time, err error) {
 	if e.auth == nil {
 		return e.roundTrip(ctx, a, nil, at)
 	}
 	credential, waited, err := e.auth.get(ctx, nil)
 	if err != nil {
-		return nil, false, err
+		return nil, time.Time{}, err
 	}
 	resp, connected, err = e.roundTrip(ctx, a, credential, at)
 	if err != nil || resp.StatusCode != http.StatusUnauthorized || waited || !e.auth.renews() {
@@ -127,19 +130,19 @@ func (e *Endpoint) exchange(ctx context.Context, a *Attempt, at time.Time) (resp
 	_ = resp.Body.Close() // unread: a slow one must not take the time of what follows
 	credential, _, err = e.auth.get(ctx, credential)
 	if err != nil {
-		return nil, false, err
+		return nil, time.Time{}, err
 	}
 	return e.roundTrip(ctx, a, credential, at)
 }
 
-func (e *Endpoint) roundTrip(ctx context.Context, a *Attempt, as *credential, at time.Time) (*http.Response, bool, error) {
+func (e *Endpoint) roundTrip(ctx context.Context, a *Attempt, as *credential, at time.Time) (*http.Response, time.Time, error) {
 	c := &call{Context: ctx}
 	req, err := e.request(c, a, as, at)
 	if err != nil {
-		return nil, false, err
+		return nil, time.Time{}, err
 	}
 	resp, err := e.client.Do(req)
-	return resp, c.conn != nil, err
+	return resp, c.connected, err
 }
 
 // request builds what Do sends. The body is not copied, nor is it left to retryablehttp: its way of opening it again costs
@@ -234,8 +237,10 @@ type call struct {
 	values  [5]string    // of the webhook-* headers, in one piece
 	body    []byte       // of the request
 	reader  bytes.Reader // of body, the first time that it is read
-	conn    *wire        // the last connection that was got
-	before  int64        // what had been written to conn then
+
+	conn      *wire     // the last connection that was got
+	connected time.Time // when it was
+	before    int64     // what had been written to it then
 }
 
 // reopen returns the request's body anew.
@@ -260,6 +265,7 @@ func callOf(ctx context.Context) *call {
 // traced returns the context that makes net/http tell the call which connection it got.
 func (c *call) traced() context.Context {
 	c.trace.GotConn = func(info httptrace.GotConnInfo) {
+		c.connected = time.Now()
 		if c.conn = wireOf(info.Conn); c.conn != nil {
 			c.before = c.conn.written.Load()
 		}

@@ -93,6 +93,8 @@ type Outcome struct {
 	SentAt time.Time
 	// Duration is the time from SentAt to the response headers, or to the failure; what a new token took is in it.
 	Duration time.Duration
+	// Wait is the part of Duration that the endpoint needed for its answer: from when there was a connection. 0 without one.
+	Wait time.Duration
 	// RetryAfter is what a 429 or 503 asked for, a token endpoint's too, at most [MaxRetryAfter]; 0 if it asked for nothing.
 	RetryAfter time.Duration
 	// Excerpt is the beginning of the response body: at most [MaxExcerpt] bytes of valid UTF-8 without NUL.
