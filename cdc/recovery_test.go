@@ -3,6 +3,7 @@ package cdc
 import (
 	"context"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -299,6 +300,33 @@ func TestInvalidatedSlotIsRecovered(t *testing.T) {
 	equal(t, "read from the table", ids(r.next(5)), append([]string{"after the mark"}, sequence(1, 4)...))
 	insert(t, pool, "5")
 	equal(t, "streamed", ids(r.next(1)), []string{"5"})
+}
+
+// F19: from Postgres 18 on a slot that nobody reads may be given up.
+func TestIdleSlotThatWasInvalidatedIsRecovered(t *testing.T) {
+	t.Parallel()
+	const since = 180000
+	if scalar[int](t, newOutbox(t).Pool(t), `select current_setting('server_version_num')::int`) < since {
+		return // there is no such thing
+	}
+	_, db := ownServer(t, map[string]string{"idle_replication_slot_timeout": "1s"})
+	pool := db.Pool(t)
+	o := testOptions(db)
+	b := checkpointed(t, o, pool)
+	insert(t, pool, "1")
+	for deadline := time.Now().Add(patience); scalar[string](t, pool, `select coalesce(invalidation_reason, '') from pg_replication_slots where slot_name = $1`, db.Name) == ""; {
+		if time.Now().After(deadline) {
+			t.Fatal("the slot stays valid")
+		}
+		scalar[bool](t, pool, `select pg_sleep(0.3) is null`)
+		db.Exec(t, `checkpoint`)
+	}
+	r := start(t, o, nil, b.keep)
+	r.connected()
+	equal(t, "read from the table", ids(r.next(2)), []string{"after the mark", "1"})
+	if losses := b.losses; len(losses) != 1 || !strings.Contains(losses[0].Reason, "idle_timeout") {
+		t.Errorf("losses %+v", losses)
+	}
 }
 
 // A recovery that was cut off begins anew from the same snapshot, by whoever comes.

@@ -52,7 +52,7 @@ func newLateServer(t *testing.T, r *rig) *lateServer {
 }
 
 func (s *lateServer) serve(client net.Conn) {
-	defer client.Close() //nolint:errcheck // it ends here
+	defer client.Close()
 	s.mu.Lock()
 	up := s.up
 	s.mu.Unlock()
@@ -65,7 +65,7 @@ func (s *lateServer) serve(client net.Conn) {
 		s.t.Error(err)
 		return
 	}
-	defer server.Close() //nolint:errcheck // it ends here
+	defer server.Close()
 	go func() { _, _ = io.Copy(server, client); _ = server.Close() }()
 	_, _ = io.Copy(client, server)
 }
