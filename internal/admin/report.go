@@ -27,6 +27,8 @@ type Report struct {
 	Webhooks    []WebhookReport   `json:"webhooks"`   // those of the configuration in its order, then others that owe
 	Quarantined int64             `json:"quarantined"`
 	Incidents   []ledger.Incident `json:"incidents"` // open ones, newest first
+	// Recovered are the incidents that ended within the last day, newest first, ten at most.
+	Recovered []ledger.Incident `json:"recovered,omitempty"`
 	// Attention has one sentence for each thing that somebody should look at. Empty: all is well.
 	Attention []string `json:"attention"`
 	// Daemon is what only the running daemon knows. Null in `walpost status`, which asks none.
@@ -121,7 +123,7 @@ func NewReport(from Source, webhooks []Webhook, s ledger.Status) Report {
 	slot := from.Slot
 	r := Report{
 		Format: Format, At: s.Now.UTC(), Source: from.report(), Slot: SlotReport{Name: slot}, Webhooks: webhookReports(webhooks, s),
-		Quarantined: s.Quarantined, Incidents: s.Incidents, Attention: []string{},
+		Quarantined: s.Quarantined, Incidents: s.Incidents, Recovered: s.Recovered, Attention: []string{},
 	}
 	if r.Incidents == nil {
 		r.Incidents = []ledger.Incident{}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/walpost/walpost/cdc"
 	"github.com/walpost/walpost/config"
 	"github.com/walpost/walpost/internal/admin"
 	"github.com/walpost/walpost/internal/ledger"
@@ -119,6 +120,12 @@ func statusText(r admin.Report) string {
 	}
 	b.WriteString(webhooks.String())
 
+	if len(r.Recovered) > 0 {
+		b.WriteString("\nRecovered from, in the last day:\n")
+		for _, i := range r.Recovered {
+			b.WriteString("  - " + indent(fmt.Sprintf("%s %s, %s to %s: %s", moment(i.At), i.Kind, cdc.LSN(i.LSNFrom), cdc.LSN(i.LSNTo), i.Detail), 4) + "\n")
+		}
+	}
 	if len(r.Attention) == 0 {
 		b.WriteString("\nNothing needs attention.\n")
 		return b.String()

@@ -33,7 +33,14 @@ type Status struct {
 	OldestDue     time.Time      // zero: nothing is owed
 	Quarantined   int64
 	Incidents     []Incident // open ones, newest first
+	Recovered     []Incident // those that ended within the last day, newest first, ten at most
 }
+
+// Status shows the latest incidents that have ended, for a while.
+const (
+	recoveredFor   = 24 * time.Hour
+	recoveredShown = 10
+)
 
 // SlotStatus is a row of pg_replication_slots.
 type SlotStatus struct {
@@ -91,7 +98,14 @@ func (l *Ledger) Status(ctx context.Context, slot string) (Status, error) {
 		}
 	}
 	slices.SortFunc(s.Disabled, func(a, b WebhookState) int { return strings.Compare(a.Name, b.Name) })
-	s.Incidents, err = l.Incidents(ctx, true, 0)
+	if s.Incidents, err = l.Incidents(ctx, true, 0); err != nil {
+		return s, err
+	}
+	s.Recovered, err = l.Incidents(ctx, false, recoveredShown+len(s.Incidents))
+	s.Recovered = slices.DeleteFunc(s.Recovered, func(i Incident) bool {
+		return i.ResolvedAt.IsZero() || s.Now.Sub(i.ResolvedAt) > recoveredFor
+	})
+	s.Recovered = s.Recovered[:min(len(s.Recovered), recoveredShown)]
 	return s, err
 }
 
