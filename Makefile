@@ -37,6 +37,10 @@ replicas: ## kill, freeze and restart two walposts under load, and print how lon
 bounds: ## measure memory, retained WAL and the host's shutdown with the numbers of docs/bounds.md (half an hour)
 	BOUNDS=full go test -timeout 0 -v -p 1 -parallel 1 ./internal/bounds
 
+.PHONY: growth
+growth: ## measure and draw what must not grow: rules, webhooks, parked deliveries, outbox rows (docs/growth)
+	go run ./bench/growth
+
 .PHONY: demo
 demo: ## see the main job done on a throw-away Postgres
 	go run ./cmd/walpost demo
