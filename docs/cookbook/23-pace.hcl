@@ -1,0 +1,42 @@
+# Not faster than the endpoint can take
+#
+# "rate_limit" is exact over any second, minute or hour. concurrency = "auto" finds how
+# many requests at a time are best, and backs off when the endpoint says that it is too
+# much. "breaker" probes an endpoint that is dead, and keeps what it gets for later.
+
+database {
+  url = env("DATABASE_URL")
+}
+
+defaults {
+  concurrency     = "auto"
+  concurrency_max = 64
+  breaker         = true
+}
+
+webhook "crm" {
+  topics     = ["contact.created"]
+  url        = "https://crm.example.com/contacts"
+  rate_limit = "100/s"
+}
+
+webhook "reports" {
+  topics      = ["contact.created"]
+  url         = "https://reports.example.com/rows"
+  concurrency = 2 # a number is exact, too
+  rate_limit  = "600/h"
+  breaker     = false
+}
+
+test "both get it" {
+  event {
+    type    = "user.created"
+    payload = { contact = { id = 7, type = "user" } }
+  }
+  expect "crm" {
+    topic = "contact.created"
+  }
+  expect "reports" {
+    topic = "contact.created"
+  }
+}
