@@ -58,7 +58,7 @@ func New(o Options) (*Daemon, error) {
 	d.sending, d.stopSends = context.WithCancel(context.Background())
 	d.working, d.stopWork = context.WithCancel(context.Background())
 	d.leadership = newLeadership(d.pipeline, o.Lease, d.join)
-	d.pipeline.overtaken, d.pipeline.goesOn = d.leadership.giveUp, d.leadership.goesOn
+	d.overtaken, d.goesOn = d.leadership.giveUp, d.leadership.goesOn
 	d.title = ledger.Title{Name: o.Name, Version: o.Version, Tag: tag()}
 	first, err := d.newDraft(o.Config, o.Version, nil)
 	if err != nil {

@@ -41,12 +41,12 @@ func newStall(t testing.TB, target string) *stall {
 }
 
 func (s *stall) serve(client net.Conn) {
-	defer client.Close() //nolint:errcheck // a test's
+	defer client.Close()
 	server, err := net.Dial("tcp", s.target)
 	if err != nil {
 		return
 	}
-	defer server.Close() //nolint:errcheck // a test's
+	defer server.Close()
 	var both sync.WaitGroup
 	both.Go(func() { s.forward(server, client) })
 	both.Go(func() { s.forward(client, server) })
