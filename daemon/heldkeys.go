@@ -93,13 +93,13 @@ func (h *heldKeys) forget() {
 	h.sweep()
 }
 
-// unread reports whether the keys are to be read now, and begins that.
+// unread reports whether the keys are to be read now, and begins that; learn ends it, with the same time.
 func (h *heldKeys) unread(now time.Time) bool {
-	h.reading = h.wide && !h.reading && now.Sub(h.read) >= readAgain
-	if h.reading {
-		h.read = now
+	if !h.wide || h.reading || now.Sub(h.read) < readAgain {
+		return false
 	}
-	return h.reading
+	h.reading, h.read = true, now
+	return true
 }
 
 // sweep leaves only what is on its way to the ledger.
@@ -111,9 +111,9 @@ func (h *heldKeys) sweep() {
 	}
 }
 
-// learn takes the keys that the ledger owes; whole: these are all. It ends what unread began.
-func (h *heldKeys) learn(keys []string, whole bool) {
-	if !h.reading {
+// learn takes the keys that the ledger owes; whole: these are all. It ends what unread began at that time.
+func (h *heldKeys) learn(began time.Time, keys []string, whole bool) {
+	if !h.reading || !h.read.Equal(began) {
 		return // forgotten meanwhile
 	}
 	h.reading = false

@@ -375,7 +375,8 @@ func (p *pipeline) forgetHeld() {
 
 func (q *queue) readKeys(ctx context.Context, book *ledger.Ledger) error {
 	q.mu.Lock()
-	unread, doubtful, tick := q.keys.unread(time.Now()), q.keys.doubtful(time.Now()), q.keys.tick
+	now := time.Now()
+	unread, doubtful, tick := q.keys.unread(now), q.keys.doubtful(now), q.keys.tick
 	q.mu.Unlock()
 	switch {
 	case unread:
@@ -383,7 +384,7 @@ func (q *queue) readKeys(ctx context.Context, book *ledger.Ledger) error {
 		keys, err := book.OrderKeys(ctx, q.name, most)
 		q.mu.Lock()
 		defer q.mu.Unlock()
-		q.keys.learn(keys, err == nil && len(keys) < most)
+		q.keys.learn(now, keys, err == nil && len(keys) < most)
 		return err
 	case len(doubtful) > 0:
 		open, err := book.OrderOpen(ctx, q.name, doubtful)

@@ -120,6 +120,8 @@ func lastText(class string, status int) string {
 
 func dueText(v *ledger.DeliveryView, now time.Time) string {
 	switch {
+	case v.HeldBehind != "":
+		return "held behind " + v.HeldBehind
 	case v.DueAt.IsZero():
 		return "-"
 	case !v.DueAt.After(now):
@@ -155,6 +157,9 @@ func deliveryText(d *ledger.DeliveryDetail, now time.Time) string {
 	facts.add("event", d.EventID)
 	facts.add("topic", d.Topic)
 	facts.add("webhook", d.Webhook)
+	if d.OrderKey != "" {
+		facts.add("order key", d.OrderKey)
+	}
 	facts.add("state", string(d.State))
 	facts.add("due", dueText(&d.DeliveryView, now))
 	facts.add("recorded", moment(d.CreatedAt))

@@ -131,6 +131,9 @@ func (d *whyDocument) writeLedger(b *strings.Builder, now time.Time) {
 
 // stateText is the state of a delivery, with what comes next.
 func stateText(r *ledger.DeliveryDetail, now time.Time) string {
+	if r.HeldBehind != "" {
+		return string(r.State) + ", held behind " + r.HeldBehind
+	}
 	if r.DueAt.IsZero() {
 		return string(r.State)
 	}

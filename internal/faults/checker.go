@@ -63,6 +63,7 @@ var invariants = []func(*checker){
 	(*checker).checkArrived,
 	(*checker).checkLedger,
 	(*checker).checkSchedule,
+	(*checker).checkOrder,
 	(*checker).checkGone,
 	(*checker).checkCounters,
 	(*checker).checkIncidents,

@@ -50,6 +50,16 @@ var webhooks = []webhook{
 		},
 		options: "concurrency = 8\nqueue = 20\nretry = " + many,
 	},
+	{ // one delivery of a key at a time, of which a fifth is answered well at the third attempt only
+		name: "ordered", topics: "contact.tagged", timeout: 10 * time.Second, outcome: arrives,
+		usual: func(_ delivery, q *request) int {
+			if q.attempt <= 2 && q.id[0] < '3' {
+				return http.StatusInternalServerError
+			}
+			return http.StatusOK
+		},
+		options: "order_by = " + orderBy + "\nqueue = 50\nretry = " + many,
+	},
 	{ // gives up soon on an endpoint that hangs
 		name: "hasty", topics: "contact.tagged", timeout: time.Second, usual: always(http.StatusNoContent), outcome: arrives,
 		options: "timeout = \"1s\"\nretry = " + many,

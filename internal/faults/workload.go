@@ -27,6 +27,8 @@ type row struct {
 	kind        *kind
 	undone      bool // its savepoint was rolled back to
 	deleted     bool // by its own transaction: the WAL has it, the table doesn't
+	number      int  // counts the rows
+	made        time.Time
 }
 
 // transaction is one of the application's.
@@ -139,6 +141,7 @@ func (w *workload) takeLeft() (number int64, ok bool) {
 func (w *workload) inserted(event string, r row) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	r.number, r.made = len(w.rows), time.Now()
 	w.rows[event] = r
 }
 

@@ -1,0 +1,116 @@
+//go:build unix
+
+package faults
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// The webhook "ordered" has a key that several rows share: the beginning of their ids.
+const orderBy = `substr(event.id, 0, 2)`
+
+func orderKey(event string) string { return event[:2] }
+
+// ordered is a delivery of which the place in its key is known to some degree.
+type ordered struct {
+	delivery
+	row       row
+	ended     time.Time // when its transaction was surely committed
+	arrived   time.Time // when it came first
+	succeeded time.Time // when it was accepted first
+}
+
+// checkOrder: no event of a key arrives before every earlier one was accepted. That one is earlier is known within a
+// transaction, and of two transactions if one's COMMIT was answered before the other began to insert. What was read
+// from the table after a slot was lost has no order.
+func (c *checker) checkOrder() {
+	keys := map[string][]*ordered{}
+	for d, all := range c.receiver.book {
+		if d.webhook != "ordered" || len(all) == 0 {
+			continue
+		}
+		if o := c.ordered(d, all); o != nil {
+			keys[orderKey(d.event)] = append(keys[orderKey(d.event)], o)
+		}
+	}
+	for _, list := range keys {
+		c.checkWithin(list)
+		c.checkBetween(list)
+	}
+}
+
+func (c *checker) ordered(d delivery, all []request) *ordered {
+	r, ok := c.workload.rows[d.event]
+	if !ok || c.recoveredAt(r.made, all) {
+		return nil
+	}
+	o := &ordered{delivery: d, row: r, arrived: all[0].received}
+	if t := c.workload.transactions[r.transaction]; t != nil && t.fate == committed {
+		o.ended = t.ended
+	}
+	for i := range all {
+		if all[i].received.Before(o.arrived) {
+			o.arrived = all[i].received
+		}
+		if all[i].succeeded() && (o.succeeded.IsZero() || all[i].answered.Before(o.succeeded)) {
+			o.succeeded = all[i].answered
+		}
+	}
+	return o
+}
+
+// recoveredAt reports whether a row may have been read from the table: an incident is younger than it, and it wasn't
+// accepted before that.
+func (c *checker) recoveredAt(made time.Time, all []request) bool {
+	for i := range c.incidents {
+		at := c.incidents[i].At
+		if at.Before(made.Add(-time.Minute)) { // the incident's end is not known, and clocks are shifted
+			continue
+		}
+		if !slices.ContainsFunc(all, func(q request) bool { return q.succeeded() && q.answered.Before(at.Add(-time.Minute)) }) {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *checker) checkWithin(list []*ordered) {
+	transactions := map[int64][]*ordered{}
+	for _, o := range list {
+		transactions[o.row.transaction] = append(transactions[o.row.transaction], o)
+	}
+	for _, rows := range transactions {
+		slices.SortFunc(rows, func(a, b *ordered) int { return cmp.Compare(a.row.number, b.row.number) })
+		for i := range rows[1:] {
+			c.inOrder(rows[i], rows[i+1])
+		}
+	}
+}
+
+func (c *checker) checkBetween(list []*ordered) {
+	ended := slices.DeleteFunc(slices.Clone(list), func(o *ordered) bool { return o.ended.IsZero() })
+	slices.SortFunc(ended, func(a, b *ordered) int { return a.ended.Compare(b.ended) })
+	slices.SortFunc(list, func(a, b *ordered) int { return a.row.made.Compare(b.row.made) })
+	var latest *ordered // of those that ended before, the one that was accepted last
+	for _, o := range list {
+		for len(ended) > 0 && ended[0].ended.Before(o.row.made) {
+			if latest == nil || ended[0].succeeded.After(latest.succeeded) {
+				latest = ended[0]
+			}
+			ended = ended[1:]
+		}
+		if latest != nil {
+			c.inOrder(latest, o)
+		}
+	}
+}
+
+func (c *checker) inOrder(before, after *ordered) {
+	if before.succeeded.IsZero() || !after.arrived.Before(before.succeeded) {
+		return
+	}
+	c.problem("order: %v arrived %s before %v was accepted, which was committed earlier:\n%s%s", after.delivery,
+		before.succeeded.Sub(after.arrived), before.delivery, c.story(before.event), c.story(after.event))
+}
