@@ -115,6 +115,7 @@ func (c *claimer) claim(ctx context.Context, p *plan) error {
 		}
 	}
 	for run, whole := range runs {
+		p.queues[run.webhook].claimedKey(run.key)
 		if whole {
 			p.queues[run.webhook].whole(run.key, ticks[run.webhook])
 		}

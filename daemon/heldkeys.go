@@ -43,9 +43,9 @@ const (
 // has reports whether a fresh delivery of the key belongs into the ledger.
 func (h *heldKeys) has(key string) bool { return h.wide || h.of[key] != nil }
 
-// writing notes that n entries of the key are on their way to the ledger. For each there must be a written.
-func (h *heldKeys) writing(key string, n int) {
-	h.add(key).writing += n
+// writing notes that an entry of the key is on its way to the ledger. For each there must be a written.
+func (h *heldKeys) writing(key string) {
+	h.add(key).writing++
 	if !h.wide && h.bytes > maxHeldBytes {
 		h.wide = true
 		h.sweep()

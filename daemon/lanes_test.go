@@ -169,7 +169,7 @@ func TestHeldKeys(t *testing.T) {
 	if !h.unread(now) || h.unread(now) {
 		t.Error("the keys are not to be read once")
 	}
-	h.writing("recorded meanwhile", 1)
+	h.writing("recorded meanwhile")
 	h.written("recorded meanwhile")
 	h.learn(now.Add(-1), []string{"other"}, true) // by who began before they were forgotten
 	h.learn(now, []string{"a"}, true)
@@ -177,7 +177,7 @@ func TestHeldKeys(t *testing.T) {
 		t.Errorf("held are %v", h.of)
 	}
 	tick := h.tick
-	h.writing("a", 1)
+	h.writing("a")
 	h.free("a", tick)
 	h.written("a")
 	h.free("a", tick)
@@ -189,7 +189,7 @@ func TestHeldKeys(t *testing.T) {
 		t.Error("a key is held of which nothing is owed")
 	}
 	for n := 0; !h.wide; n++ {
-		h.writing(strconv.Itoa(n), 1)
+		h.writing(strconv.Itoa(n))
 		h.written(strconv.Itoa(n))
 	}
 	if h.bytes > maxHeldBytes || len(h.of) != 0 || !h.has("any") {

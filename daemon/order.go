@@ -64,7 +64,7 @@ func (q *queue) leaving(gone []*delivery) (fresh []*delivery) {
 			continue // the ledger has it
 		}
 		if d.Key != "" {
-			q.keys.writing(d.Key, 1)
+			q.keys.writing(d.Key)
 		}
 		fresh = append(fresh, d)
 	}
@@ -93,7 +93,7 @@ func (q *queue) stop(d *delivery) (behind []*delivery) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	delete(q.unrecorded, d)
-	q.keys.writing(d.Key, 1)
+	q.keys.writing(d.Key)
 	if k := q.keys.of[d.Key]; k != nil {
 		k.failing = true
 	}
@@ -115,7 +115,7 @@ func (q *queue) stopped(d *delivery) bool {
 func (q *queue) clear(key string) (running, waiting []*delivery) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.keys.writing(key, 1)
+	q.keys.writing(key)
 	if k := q.waiting.lanes.of[key]; k != nil {
 		running = q.lend(k.running)
 	}
@@ -336,7 +336,7 @@ func (p *pipeline) lent(q *queue, running []*delivery) {
 	for _, d := range running {
 		if d.Key != "" {
 			q.mu.Lock()
-			q.keys.writing(d.Key, 1)
+			q.keys.writing(d.Key)
 			q.mu.Unlock()
 		}
 		_ = p.owe(q, d, ledger.Pending, q.lease()) // only fails when we are told to stop working
