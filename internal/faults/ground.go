@@ -218,7 +218,7 @@ func (g *ground) comeToRest(ctx context.Context) error {
 		return err
 	}
 	g.rested = time.Now()
-	if err := g.setClock(ctx, 10*time.Minute); err != nil {
+	if err := g.setClock(ctx, forward); err != nil {
 		return err
 	}
 	if err := g.runner.start(); err != nil {
@@ -245,6 +245,9 @@ func (g *ground) awaitRest(ctx context.Context) error {
 		}
 	})
 }
+
+// forward is how far the clock is put in the end: more than any lease.
+const forward = 10 * time.Minute
 
 const leftSQL = `select
 	(select count(*) from walpost.delivery where state in ('pending', 'retrying') or state = 'parked' and webhook <> all ($3)),
@@ -319,6 +322,10 @@ func (g *ground) drainWell(ctx context.Context) (number int, err error) {
 // drainOnce ends walpost in order while nothing is wrong, starts it again, and waits until a new event is through: if
 // anything else arrives with it, the drain has left it behind.
 func (g *ground) drainOnce(ctx context.Context) error {
+	known, err := g.ledger.Incidents(ctx, false, 100_000)
+	if err != nil {
+		return err
+	}
 	number, err := g.drainWell(ctx)
 	if err != nil {
 		return err
@@ -347,6 +354,10 @@ func (g *ground) drainOnce(ctx context.Context) error {
 		}
 	}
 	if err := g.awaitRest(ctx); err != nil {
+		return err
+	}
+	// A change of the publication may be noticed only now, and the table is read for it.
+	if now, err := g.ledger.Incidents(ctx, false, 100_000); err != nil || len(now) > len(known) {
 		return err
 	}
 	g.receiver.mu.Lock()
