@@ -74,7 +74,12 @@ func TestFailover(t *testing.T) {
 			committed := p.committed()
 			for _, id := range committed {
 				for book.ids[arrival{"/hook", id}] == "" && !t.Failed() {
-					book.take(p.receiver.next())
+					select {
+					case got := <-p.receiver.got:
+						book.take(got)
+					case <-time.After(testPatience):
+						t.Errorf("%s doesn't arrive: %s", id, p.story(id))
+					}
 				}
 			}
 			known := make(map[string]bool, len(committed))
@@ -205,6 +210,15 @@ func (p *pair) work(worker int, stop <-chan struct{}) {
 		_ = outbox.Insert(ctx, p.pool, tagged(fmt.Sprintf("%d-%d", worker, n)))
 		cancel()
 	}
+}
+
+// story is what the database knows of an event that doesn't arrive.
+func (p *pair) story(id string) (story string) {
+	p.t.Helper()
+	p.scan(`select concat_ws(E'\n  ', 'xmin ' || o.xmin || ', created ' || o.created_at, (select c::text from walpost.checkpoint c),
+		(select string_agg(d::text, E'\n  ') from walpost.delivery d where d.event_id = o.id::text), (select string_agg(i::text, E'\n  ') from walpost.incident i))
+		from public.outbox o where o.aggregate_id = $1`, []any{id}, &story)
+	return story
 }
 
 // committed is what the primary has.
