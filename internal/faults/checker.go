@@ -195,7 +195,8 @@ func (c *checker) unrecoverable(r *row, t *transaction) bool {
 			return true
 		}
 	}
-	return false
+	// A publication hides what is committed meanwhile, and the checkpoint goes on.
+	return slices.ContainsFunc(c.journal.during(t.ended.Add(-time.Second), t.ended.Add(time.Second)), func(s *spell) bool { return s.loses })
 }
 
 // lossKinds are of the incidents that slots and publications leave.
