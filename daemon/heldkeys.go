@@ -15,7 +15,8 @@ type heldKeys struct {
 	wide bool
 	// reading: they are being read; what is recorded meanwhile is kept.
 	reading bool
-	tick    uint64    // counts records
+	tick    uint64    // counts records, and how often the keys were forgotten
+	since   uint64    // the tick when they were forgotten last
 	read    time.Time // when they were read last
 	asked   time.Time // when the ledger was asked last which of them it owes nothing of
 }
@@ -89,7 +90,8 @@ func (h *heldKeys) free(key string, tick uint64) {
 
 // forget makes the ledger's keys unknown.
 func (h *heldKeys) forget() {
-	h.wide, h.reading, h.read = true, false, time.Time{}
+	h.tick++
+	h.wide, h.reading, h.read, h.since = true, false, time.Time{}, h.tick
 	h.sweep()
 }
 
@@ -118,7 +120,8 @@ func (h *heldKeys) learn(began time.Time, keys []string, whole bool) {
 	}
 	h.reading = false
 	for _, key := range keys {
-		h.add(key)
+		k := h.add(key)
+		k.touched = max(k.touched, h.since) // an answer from before lets none of them go
 	}
 	if h.wide = !whole || h.bytes > maxHeldBytes; h.wide {
 		h.sweep()
