@@ -32,8 +32,8 @@ type leaf struct {
 	File   int64  `json:"file"`
 }
 
-// leafReader reads the rows of a span from one leaf, each range in a statement of its own that takes no lock but
-// the one of every reader, and no snapshot that outlives it.
+// leafReader reads the rows of a span from one leaf, each range in a statement and a savepoint of its own: one that takes
+// too long is cancelled, and read in parts.
 type leafReader struct {
 	conn *pgconn.PgConn
 	leaf leaf
@@ -82,11 +82,17 @@ func (r *leafReader) read(ctx context.Context) (rows [][][]byte, done bool, err 
 		end = r.leaf.Blocks
 	}
 	began := time.Now()
+	if err := run(ctx, r.conn, "savepoint range"); err != nil {
+		return nil, false, err
+	}
 	found, err := r.query(ctx, tid{block: end})
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) && pg.Code == stateQueryCanceled && ctx.Err() == nil && (r.blocks > 1 || r.rows > 1) {
 		r.blocks, r.rows = max(r.blocks/8, 1), max(r.rows/8, 1)
-		return nil, false, nil
+		return nil, false, run(ctx, r.conn, "rollback to savepoint range")
+	}
+	if err == nil {
+		err = run(ctx, r.conn, "release savepoint range")
 	}
 	if err != nil {
 		return nil, false, fmt.Errorf("read blocks %d to %d of %s.%s: %w", r.next.block, end, r.leaf.Schema, r.leaf.Name, err)

@@ -27,6 +27,9 @@ type reading struct {
 
 // read hands over the rows that the checkpoint's snapshot doesn't surely see, all rows for a backlog, and that were
 // visible before the new slot's position or soon after it.
+//
+// It reads in one snapshot: of a row that is updated meanwhile, whose new version is too new for it and no insert for the
+// stream, and of one that is deleted, it still sees what there was.
 func (r *recovery) read(ctx context.Context, into *Recovery, resume *Resume) error {
 	s := r.source
 	if err := r.awaitWriters(ctx); err != nil {
@@ -35,6 +38,9 @@ func (r *recovery) read(ctx context.Context, into *Recovery, resume *Resume) err
 	type document struct {
 		Snapshot string
 		Time     float64
+	}
+	if err := run(ctx, r.conn, "begin transaction isolation level repeatable read, read only"); err != nil {
+		return classify(err, s.opts)
 	}
 	seen, _, err := query[document](ctx, r.conn, "snapshot")
 	if err != nil {
@@ -72,6 +78,10 @@ func (r *recovery) read(ctx context.Context, into *Recovery, resume *Resume) err
 			tracker.abandon(reading.txn)
 			return err
 		}
+	}
+	if err := run(ctx, r.conn, "commit"); err != nil {
+		tracker.abandon(reading.txn)
+		return classify(err, s.opts)
 	}
 	tracker.commit(reading.txn, into.Position)
 	failpoint.Hit(failpoint.GapRead)
@@ -168,7 +178,7 @@ func (r *reading) add(ctx context.Context, values [][]byte) error {
 	return r.flush(ctx)
 }
 
-// flush waits until the batch is taken. No statement runs meanwhile, and nothing on the server waits for us.
+// flush waits until the batch is taken. No statement runs meanwhile.
 func (r *reading) flush(ctx context.Context) error {
 	if len(r.batch) == 0 {
 		return nil

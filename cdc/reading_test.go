@@ -227,3 +227,32 @@ func TestReadingWaitsForWriters(t *testing.T) {
 		t.Errorf("a writer that doesn't end: %v", err)
 	}
 }
+
+// What the application updates or deletes while the table is read is read as it was: the new slot's stream has neither the new
+// version nor the old one.
+func TestRowsThatChangeWhileTheTableIsRead(t *testing.T) {
+	t.Parallel()
+	db, pool := outboxDatabase(t)
+	o := testOptions(db)
+	o.Start = StartBacklog
+	o.MaxBatchRows, o.Buffer = 1, 1
+	const rows = 400 // in many ranges
+	db.Exec(t, fmt.Sprintf(`insert into outbox (aggregate_type, aggregate_id, event_type, payload)
+		select 'contact', i, 'contact.tagged', jsonb_build_object('note', repeat('x', 1500)) from generate_series(1, %d) i`, rows))
+	b := &book{}
+	r := start(t, o, nil, b.keep)
+	read := r.next(1)
+	if _, err := pool.Exec(t.Context(), `update outbox set payload = '{"updated": true}' where aggregate_id::int % 2 = 0`); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := pool.Exec(t.Context(), `delete from outbox where aggregate_id::int % 2 = 1`); err != nil {
+		t.Fatal(err)
+	}
+	read = append(read, r.next(rows-1)...)
+	want := sequence(1, rows)
+	slices.Sort(want)
+	equal(t, "read", sorted(ids(read)), want)
+	if err := r.end(); err != nil {
+		t.Fatal(err)
+	}
+}

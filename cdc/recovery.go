@@ -137,8 +137,11 @@ func (s *Source) openRecovery(ctx context.Context, found *foundations) (*recover
 	}
 	r := &recovery{source: s, conn: conn, found: found}
 	// Rows hidden by a policy would be lost, so that is an error. Places must be met in their order.
+	// Between two ranges the transaction may wait for as long as there is no room for rows.
 	settings := fmt.Sprintf(`set statement_timeout = %d; set row_security = off; set synchronize_seqscans = off;
-		set max_parallel_workers_per_gather = 0`, readTimeout.Milliseconds())
+		set max_parallel_workers_per_gather = 0;
+		select set_config(name, '0', false) from pg_catalog.pg_settings where name in ('idle_in_transaction_session_timeout', 'transaction_timeout')`,
+		readTimeout.Milliseconds())
 	if _, err := conn.Exec(ctx, settings).ReadAll(); err != nil {
 		r.close(ctx)
 		return nil, classify(fmt.Errorf("set the session up: %w", err), s.opts)

@@ -12,6 +12,14 @@ import (
 //go:embed sql/*.sql
 var statements embed.FS
 
+// run runs a statement of which nothing is to be read.
+func run(ctx context.Context, conn *pgconn.PgConn, sql string) error {
+	if _, err := conn.Exec(ctx, sql).ReadAll(); err != nil {
+		return fmt.Errorf("%s: %w", sql, err)
+	}
+	return nil
+}
+
 // query runs the statement of a file and decodes the JSON document that its only row consists of. ok is false
 // when there is no row.
 func query[T any](ctx context.Context, conn *pgconn.PgConn, file string, args ...string) (document T, ok bool, err error) {

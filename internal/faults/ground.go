@@ -175,7 +175,7 @@ type plan struct {
 
 // run plays workload and faults, heals all, and returns when walpost is through with everything.
 func (g *ground) run(ctx context.Context, p plan) error {
-	g.stretch, g.workload.long = p.stretch, p.stretch >= 1
+	g.stretch = p.stretch
 	if err := g.runner.start(); err != nil {
 		return err
 	}

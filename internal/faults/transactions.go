@@ -20,8 +20,6 @@ type shape struct {
 	play  func(*worker, context.Context, int64) error
 	end   func(*worker, context.Context, int64) error
 	whole func(*worker, context.Context) error
-	// long: in long runs only.
-	long bool
 }
 
 var shapes = []shape{
@@ -35,7 +33,7 @@ var shapes = []shape{
 	{name: "end of a prepared one", often: 2, whole: (*worker).endPrepared},
 	{name: "insert and delete", often: 4, play: (*worker).insertAndDelete, end: (*worker).commitBetween},
 	{name: "insert and update", often: 2, play: (*worker).insertAndUpdate, end: (*worker).commit},
-	{name: "later update", often: 2, whole: (*worker).touch, long: true}, // docs/faults.md, "Open"
+	{name: "later update", often: 2, whole: (*worker).touch},
 	{name: "large", often: 2, play: (*worker).insertMany, end: (*worker).commit},
 	{name: "empty", often: 2, play: (*worker).dwell, end: (*worker).commit},
 	{name: "held open", often: 1, play: (*worker).insertSlowly, end: (*worker).commit},
@@ -62,15 +60,10 @@ func (w *worker) pick() *shape {
 	}
 	total := 0
 	for i := range shapes {
-		if w.long || !shapes[i].long {
-			total += shapes[i].often
-		}
+		total += shapes[i].often
 	}
 	n := w.random.IntN(total)
 	for i := range shapes {
-		if shapes[i].long && !w.long {
-			continue
-		}
 		if n -= shapes[i].often; n < 0 {
 			return &shapes[i]
 		}

@@ -44,7 +44,6 @@ type transaction struct {
 // COMMIT was not answered can be read afterwards.
 type workload struct {
 	url  string // past the proxy: the application's network isn't at fault here
-	long bool   // of a long run
 
 	mu           sync.Mutex
 	rows         map[string]row
