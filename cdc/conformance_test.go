@@ -190,7 +190,7 @@ func (f *following) save() {
 	if p.Snapshot() != "" {
 		f.g.resume = &Resume{Snapshot: p.Snapshot()}
 	} else if p.Commit() != 0 {
-		f.g.resume = &Resume{LSN: p.Commit()}
+		f.g.resume = &Resume{LSN: p.LSN()}
 	}
 	f.g.mu.Unlock()
 	f.Confirm(p)
