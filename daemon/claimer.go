@@ -108,11 +108,17 @@ func (c *claimer) claim(ctx context.Context, p *plan) error {
 	if len(claimed) > 0 {
 		failpoint.Hit(failpoint.ClaimTaken)
 	}
-	runs := runs{}
+	runs, made := runs{}, make(map[string][]*delivery, len(p.queues))
 	for i := range claimed {
-		if runs.add(&claimed[i], c.push(p, &claimed[i], asked)) {
+		if runs.add(&claimed[i]) {
 			limits[claimed[i].Webhook]--
 		}
+		if d := c.deliveryOf(p, &claimed[i], asked); d != nil {
+			made[d.Webhook] = append(made[d.Webhook], d)
+		}
+	}
+	for name, deliveries := range made {
+		p.queues[name].pushClaimed(deliveries, asked)
 	}
 	for run, whole := range runs {
 		p.queues[run.webhook].claimedKey(run.key)
@@ -126,9 +132,8 @@ func (c *claimer) claim(ctx context.Context, p *plan) error {
 	return nil
 }
 
-// push gives a claimed delivery to its queue, and reports whether that took it. One that no queue takes is dropped: its lease
-// ends, and it comes again.
-func (c *claimer) push(p *plan, claimed *ledger.Claimed, asked time.Time) bool {
+// deliveryOf makes a claimed delivery what its queue takes, nil if its request can't be made.
+func (c *claimer) deliveryOf(p *plan, claimed *ledger.Claimed, asked time.Time) *delivery {
 	q := p.queues[claimed.Webhook]
 	found, ok, problem := p.table.Find(claimed.Event, claimed.Topic, claimed.Webhook)
 	d := &delivery{
@@ -139,9 +144,12 @@ func (c *claimer) push(p *plan, claimed *ledger.Claimed, asked time.Time) bool {
 	if problem != nil {
 		d.ID, d.Topic, d.Webhook, d.Row = claimed.ID, claimed.Topic, claimed.Webhook, claimed.Event
 		c.misrendered(q, d, *problem)
-		return true
+		return nil
 	}
-	return ok && q.push(d, asked, false) == admitted
+	if !ok {
+		return nil
+	}
+	return d
 }
 
 // runs are the keys of which a claim has brought something: whether it has brought all that the ledger owed.
@@ -150,12 +158,12 @@ type runs map[run]bool
 type run struct{ webhook, key string }
 
 // add notes a claimed delivery, and reports whether it goes beside the others: it is the first of its key, or has none.
-func (r runs) add(claimed *ledger.Claimed, taken bool) (first bool) {
+func (r runs) add(claimed *ledger.Claimed) (first bool) {
 	if claimed.Order.Key == "" {
 		return true
 	}
 	k := run{claimed.Webhook, claimed.Order.Key}
 	whole, known := r[k]
-	r[k] = (whole || !known) && taken && !claimed.More
+	r[k] = (whole || !known) && !claimed.More
 	return !known
 }

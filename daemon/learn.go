@@ -77,7 +77,7 @@ func (p *pipeline) emptyQueue(q *queue) {
 	q.recording.Lock()
 	defer q.recording.Unlock()
 	q.mu.Lock()
-	waiting := q.empty()
+	waiting, _ := q.empty()
 	q.mu.Unlock()
 	p.oweInOrder(q, waiting)
 }

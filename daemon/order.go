@@ -55,16 +55,35 @@ func (q *queue) keyStalled(d *delivery, now time.Time) bool {
 	return k != nil && k.first != nil && now.Sub(k.first.since) > keyStall
 }
 
+// pushClaimed takes what a claim has brought, all at once: an attempt of the first of a key that fails at once must find those
+// that are to wait for it. If the gate is shut they are dropped: their leases end, and they come again.
+func (q *queue) pushClaimed(claimed []*delivery, now time.Time) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.gate != gateOpen {
+		return
+	}
+	for _, d := range claimed {
+		q.waiting.push(d)
+		q.bytes += d.size()
+	}
+	q.lastPush = now
+	q.start()
+}
+
 // leaving takes deliveries out of the queue's account, and notes that those which the ledger doesn't know are on their way
 // to it; these it gives back. The caller holds mu and recording.
 func (q *queue) leaving(gone []*delivery) (fresh []*delivery) {
 	for _, d := range gone {
 		q.bytes -= d.size()
-		if d.recorded() {
-			continue // the ledger has it
-		}
 		if d.Key != "" {
 			q.keys.writing(d.Key)
+		}
+		if d.recorded() { // the ledger has it, and owes it
+			if d.Key != "" {
+				q.keys.written(d.Key)
+			}
+			continue
 		}
 		fresh = append(fresh, d)
 	}

@@ -93,5 +93,12 @@ func (p *pipeline) resolves(e *event, n int) func(error) {
 func (p *pipeline) shutQueue(q *queue, g gate) {
 	q.recording.Lock()
 	defer q.recording.Unlock()
-	p.oweInOrder(q, q.shut(g))
+	fresh, heads := q.shut(g)
+	p.oweInOrder(q, fresh)
+	for _, d := range heads {
+		_ = p.submit(ledger.Attempted{ // only fails when we are told to stop working
+			ID: d.ID, Event: d.Row, Topic: d.Topic, Webhook: d.Webhook, Attempt: d.attempt, Fence: d.fence, Order: d.order(),
+			State: ledger.Pending, Verdict: ledger.VerdictInterrupted, Done: p.settled(d),
+		})
+	}
 }

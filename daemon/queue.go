@@ -283,25 +283,30 @@ func (q *queue) forsake() (waiting []*delivery) {
 // shut closes the gate and takes out all that waits, but for what waits behind a running attempt of its key: that leaves when
 // the attempt is over. It gives back what the ledger doesn't know. Running attempts go on. The hardest gate wins: what is
 // stopped can't become merely disabled. The caller holds recording.
-func (q *queue) shut(g gate) []*delivery {
+//
+// heads are the claimed ones of which others wait for their turn: their leases need not run out.
+func (q *queue) shut(g gate) (fresh, heads []*delivery) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.gate = max(q.gate, g)
-	waiting := q.empty()
+	fresh, heads = q.empty()
 	q.await()
-	return waiting
+	return fresh, heads
 }
 
 // empty takes out all that waits, but for what waits behind a running attempt of its key, and gives back what the ledger
 // doesn't know. The caller holds mu and recording.
-func (q *queue) empty() []*delivery {
+func (q *queue) empty() (fresh, heads []*delivery) {
 	var waiting []*delivery
 	for _, ring := range []*ring{&q.waiting.owed, &q.waiting.fresh} {
 		for ring.len() > 0 {
+			if d := ring.front(); d.Key != "" && d.recorded() {
+				heads = append(heads, d)
+			}
 			waiting = append(waiting, q.waiting.drop(ring)...)
 		}
 	}
-	return q.leaving(waiting)
+	return q.leaving(waiting), heads
 }
 
 // closed reports whether the queue's webhook is disabled, so that its deliveries are to be parked.
