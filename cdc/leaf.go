@@ -29,7 +29,6 @@ type leaf struct {
 	Schema string `json:"schema"`
 	Name   string `json:"name"`
 	Blocks int64  `json:"blocks"`
-	File   int64  `json:"file"`
 }
 
 // leafReader reads the rows of a span from one leaf, each range in a statement and a savepoint of its own: one that takes
@@ -178,19 +177,6 @@ func (r *leafReader) adapt(f found, took time.Duration) {
 	if n := len(f.rows); n > 0 {
 		r.rows = min(r.rows, max(rangeBytes/max(f.bytes/n, 1), 1))
 	}
-}
-
-// unmoved checks that the table wasn't rewritten since its blocks were counted: its rows would have changed places.
-func (r *leafReader) unmoved(ctx context.Context) error {
-	type document struct{ File int64 }
-	now, ok, err := query[document](ctx, r.conn, "file", strconv.FormatUint(uint64(r.leaf.OID), 10))
-	if err != nil {
-		return err
-	}
-	if !ok || now.File != r.leaf.File {
-		return fmt.Errorf("table %s.%s was rewritten while it was read", r.leaf.Schema, r.leaf.Name)
-	}
-	return nil
 }
 
 // relation describes the table's columns as the server would in the stream.

@@ -32,12 +32,16 @@ func (l *look) readBlocks(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	upTo, _, err := beginReading(ctx, l.conn, l.opts.Options) // later than the mark: what came between is read again
+	if err != nil {
+		return err
+	}
 	leaves, _, err := ask[[]leaf](ctx, l.polling, "leaves", strconv.FormatUint(uint64(t.OID), 10))
 	if err != nil {
 		return err
 	}
 	for _, leaf := range leaves {
-		reader := newLeafReader(l.conn, leaf, l.relation.Columns, between(l.since, l.mark.seen), l.version)
+		reader := newLeafReader(l.conn, leaf, l.relation.Columns, between(l.since, upTo), l.version)
 		for done := false; !done; {
 			var rows [][][]byte
 			if rows, done, err = reader.read(ctx); err != nil {
@@ -52,9 +56,6 @@ func (l *look) readBlocks(ctx context.Context) error {
 				return err
 			}
 		}
-		if err := reader.unmoved(ctx); err != nil {
-			return err
-		}
 	}
-	return nil
+	return run(ctx, l.conn, "commit")
 }

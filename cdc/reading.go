@@ -29,26 +29,15 @@ type reading struct {
 // visible before the new slot's position or soon after it.
 //
 // It reads in one snapshot: of a row that is updated meanwhile, whose new version is too new for it and no insert for the
-// stream, and of one that is deleted, it still sees what there was.
+// stream, and of one that is deleted, it still sees what there was. Nobody can rewrite the table meanwhile.
 func (r *recovery) read(ctx context.Context, into *Recovery, resume *Resume) error {
 	s := r.source
 	if err := r.awaitWriters(ctx); err != nil {
 		return err
 	}
-	type document struct {
-		Snapshot string
-		Time     float64
-	}
-	if err := run(ctx, r.conn, "begin transaction isolation level repeatable read, read only"); err != nil {
-		return classify(err, s.opts)
-	}
-	seen, _, err := query[document](ctx, r.conn, "snapshot")
+	upTo, at, err := beginReading(ctx, r.conn, s.opts)
 	if err != nil {
-		return classify(err, s.opts)
-	}
-	upTo, err := parseSnapshot(seen.Snapshot)
-	if err != nil {
-		return err
+		return r.refused(err, s.opts.Schema, s.opts.Table)
 	}
 	wanted := everything(upTo)
 	if !into.Backlog {
@@ -70,7 +59,7 @@ func (r *recovery) read(ctx context.Context, into *Recovery, resume *Resume) err
 	}
 	s.received = received{}
 	reading := &reading{
-		recovery: r, into: into, time: time.UnixMicro(int64(seen.Time * 1e6)).UTC(),
+		recovery: r, into: into, time: at,
 		relation: r.found.table.relation(s.opts, r.found.published), txn: tracker.begin(into.Position),
 	}
 	for _, l := range leaves {
@@ -86,6 +75,27 @@ func (r *recovery) read(ctx context.Context, into *Recovery, resume *Resume) err
 	tracker.commit(reading.txn, into.Position)
 	failpoint.Hit(failpoint.GapRead)
 	return nil
+}
+
+// beginReading begins a read-only transaction in which the table stays as it is, and says what it sees, and when.
+func beginReading(ctx context.Context, conn *pgconn.PgConn, o Options) (sees snapshot, at time.Time, err error) {
+	if err := run(ctx, conn, "begin transaction isolation level repeatable read, read only"); err != nil {
+		return sees, at, err
+	}
+	lock := fmt.Sprintf("lock table %s.%s in access share mode", quoteIdentifier(o.Schema), quoteIdentifier(o.Table))
+	if err := run(ctx, conn, lock); err != nil {
+		return sees, at, err
+	}
+	type document struct {
+		Snapshot string
+		Time     float64
+	}
+	seen, _, err := query[document](ctx, conn, "snapshot")
+	if err != nil {
+		return sees, at, err
+	}
+	sees, err = parseSnapshot(seen.Snapshot)
+	return sees, time.UnixMicro(int64(seen.Time * 1e6)).UTC(), err
 }
 
 func (r *recovery) tableOID() string { return strconv.FormatUint(uint64(r.found.table.OID), 10) }
@@ -123,12 +133,11 @@ func (r *recovery) awaitWriters(ctx context.Context) error {
 
 // leaf reads one table.
 func (r *reading) leaf(ctx context.Context, l leaf, wanted span) error {
-	opts := &r.source.opts
 	reader := newLeafReader(r.conn, l, r.relation.Columns, wanted, r.found.ServerVersion)
 	for {
 		rows, done, err := reader.read(ctx)
 		if err != nil {
-			return r.refused(err, l)
+			return r.refused(err, l.Schema, l.Name)
 		}
 		for _, values := range rows {
 			if err := r.add(ctx, values); err != nil {
@@ -139,21 +148,21 @@ func (r *reading) leaf(ctx context.Context, l leaf, wanted span) error {
 			return err
 		}
 		if done {
-			return classify(reader.unmoved(ctx), *opts)
+			return nil
 		}
 	}
 }
 
 // refused explains that the role can't read the table, which the stream didn't ask for.
-func (r *reading) refused(err error, l leaf) error {
+func (r *recovery) refused(err error, schema, name string) error {
 	var pg *pgconn.PgError
 	if !errors.As(err, &pg) || pg.Code != stateInsufficientRights {
 		return classify(err, r.source.opts)
 	}
 	return &SetupError{
-		Problem: fmt.Sprintf("the role may not read all rows of table %s.%s, which is needed without the lost slot", l.Schema, l.Name),
+		Problem: fmt.Sprintf("the role may not read all rows of table %s.%s, which is needed without the lost slot", schema, name),
 		Fix: fmt.Sprintf("grant select on table %s.%s to %s; and let it pass row-level security (alter role … bypassrls;)",
-			quoteIdentifier(l.Schema), quoteIdentifier(l.Name), roleOf(r.source.opts)),
+			quoteIdentifier(schema), quoteIdentifier(name), roleOf(r.source.opts)),
 		Err: err,
 	}
 }

@@ -2,8 +2,7 @@
 -- now, so a row that was visible before is within them. Index: pg_class_oid_index.
 select coalesce(json_agg(json_build_object(
   'oid', c.oid::bigint, 'schema', n.nspname, 'name', c.relname,
-  'blocks', pg_catalog.pg_relation_size(c.oid) / current_setting('block_size')::bigint,
-  'file', pg_catalog.pg_relation_filenode(c.oid)::bigint
+  'blocks', pg_catalog.pg_relation_size(c.oid) / current_setting('block_size')::bigint
 ) order by n.nspname, c.relname), '[]')
 from pg_catalog.pg_class c
 join pg_catalog.pg_namespace n on n.oid = c.relnamespace
