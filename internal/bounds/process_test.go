@@ -168,7 +168,7 @@ func (p *process) status() daemon.Status {
 }
 
 // maxResident is what walpost promises to stay within, in bytes.
-const maxResident = 128 << 20
+const maxResident = 128 << 20 * raceOverhead
 
 // within checks the bounds of the process, and says the figures.
 func (p *process) within(what string) {
