@@ -99,8 +99,7 @@ func newQueue(name string, t *target, attempt func(*queue, work), wake chan stru
 	return q
 }
 
-// push takes the delivery, or says why not. pressed: memory is short, so that only an empty queue may take. For a
-// claimed one there is room: free said so.
+// push takes a fresh delivery, or says why not. pressed: memory is short, so that only an empty queue may take.
 func (q *queue) push(d *delivery, now time.Time, pressed bool) admission {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -110,13 +109,13 @@ func (q *queue) push(d *delivery, now time.Time, pressed bool) admission {
 	case gateStopped:
 		return refusedStopped
 	}
-	if !d.recorded() && !q.pace.takes(q.running+q.waiting.len(), now) {
+	if !q.pace.takes(q.running+q.waiting.len(), now) {
 		return refusedDead
 	}
-	if d.Key != "" && !d.recorded() && q.keys.has(d.Key) {
+	if d.Key != "" && q.keys.has(d.Key) {
 		return refusedHeld
 	}
-	if !d.recorded() && !q.fits(d, pressed) && (!q.hurry() || !q.fits(d, pressed)) {
+	if !q.fits(d, pressed) && (!q.hurry() || !q.fits(d, pressed)) {
 		q.backlog = true // or will be soon
 		return refusedFull
 	}

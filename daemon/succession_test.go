@@ -31,8 +31,10 @@ func TestConcurrencyIsExactThroughChanges(t *testing.T) {
 			d := fresh(i)
 			if i%5 == 0 {
 				d.fence = 1 // claimed
+				q.pushClaimed([]*delivery{d}, time.Now())
+			} else {
+				q.push(d, time.Now(), false)
 			}
-			q.push(d, time.Now(), false)
 			switch n := random.IntN(500); {
 			case n < 5:
 				w := &config.Webhook{Concurrency: 1 + random.IntN(most), Queue: 1_000_000}

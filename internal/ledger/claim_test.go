@@ -130,7 +130,8 @@ func TestClaimSkipsDisabledWebhook(t *testing.T) {
 		t.Fatal(err)
 	}
 	capacities := []Capacity{
-		{Webhook: "crm", Limit: 10, Lease: time.Minute}, {Webhook: "hub", Limit: 10, Lease: time.Minute},
+		{Webhook: "crm", Limit: 10, Lease: time.Minute},
+		{Webhook: "hub", Limit: 10, Lease: time.Minute},
 		{Webhook: "none", Limit: 10, Lease: time.Minute},
 	}
 	claimed, err := f.Claim(t.Context(), capacities)
@@ -148,8 +149,13 @@ func TestIdleClaimWritesNothing(t *testing.T) {
 	f := newFixture(t, Options{})
 	f.fill(100)
 	args := []any{
-		[]string{"none", "crm"}, []int32{10, 10}, []time.Duration{time.Minute, time.Minute}, int64(1000),
-		[]time.Time{{}, {}}, []int32{1, 1}, []int32{10, 10},
+		[]string{"none", "crm"},
+		[]int32{10, 10},
+		[]time.Duration{time.Minute, time.Minute},
+		int64(1000),
+		[]time.Time{{}, {}},
+		[]int32{1, 1},
+		[]int32{10, 10},
 	}
 	claimAgain := func() (rows int64, wrote bool) {
 		err := pgx.BeginFunc(t.Context(), f.pool, func(tx pgx.Tx) error {
