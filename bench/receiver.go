@@ -72,7 +72,7 @@ func (r *receiver) accept() {
 		}
 		go func() {
 			defer conn.Close()
-			_ = r.serve(conn)  // the client has gone
+			_ = r.serve(conn) // the client has gone
 		}()
 	}
 }

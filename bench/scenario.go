@@ -15,6 +15,7 @@ type scenario struct {
 	perTx       int  // rows per transaction
 	fan         int  // webhooks per event; 0 is 1
 	concurrent  int  // connections of each webhook; 0: walpost's default
+	auto        bool // concurrency = "auto"
 	rules, body string
 	record      string // of the ledger; empty: failures
 	daemons     int    // for shared: how many work at a time
@@ -50,6 +51,8 @@ func scenarios() []scenario {
 		{name: "ledger-1", about: "due retries from the ledger, one daemon", perTx: 1, daemons: 1, run: (*ground).shared},
 		{name: "ledger-2", about: "two daemons", perTx: 1, daemons: 2, against: "ledger-1", run: (*ground).shared},
 		{name: "ledger-4", about: "four daemons", perTx: 1, daemons: 4, against: "ledger-1", run: (*ground).shared},
+		{name: "auto", about: `concurrency = "auto"`, perTx: 1, auto: true, against: baselineName},
+		{name: "auto-slow", about: `concurrency = "auto", the endpoint takes 20 ms to answer`, perTx: 1, auto: true, answers: answers{delay: 20 * time.Millisecond}, against: baselineName, target: 0.9},
 		{name: "slow", about: "the endpoint takes 20 ms to answer", perTx: 1, answers: answers{delay: 20 * time.Millisecond}, against: baselineName, target: 0.9},
 	}
 }
@@ -85,7 +88,9 @@ func (s *scenario) hcl(url string) string {
 	b.WriteString(s.rules)
 	for i := range max(s.fan, 1) {
 		fmt.Fprintf(&b, "webhook \"bench_%d\" {\n  topics = [\"*\"]\n  url = \"%s%d\"\n", i, url, i)
-		if s.concurrent > 0 {
+		if s.auto {
+			b.WriteString("  concurrency = \"auto\"\n  concurrency_max = 1000\n")
+		} else if s.concurrent > 0 {
 			fmt.Fprintf(&b, "  concurrency = %d\n", s.concurrent)
 		}
 		b.WriteString(s.body + "}\n")
