@@ -85,12 +85,11 @@ func (p *pruner) turn(ctx context.Context, keep time.Duration) error {
 	if swept.Rows > 0 || swept.Partitions > 0 {
 		p.log.Info().Int64(keyCount, swept.Rows).Int("partitions", swept.Partitions).Int("busy", swept.Busy).Msg("outbox pruned")
 	}
-	refused := p.refused(err)
-	if refused || err == nil && swept.Busy == 0 && p.leads() {
-		p.swept, p.sweptAt = horizon, time.Now()
+	if p.refused(err) {
+		return nil // and asked again: the right may be granted
 	}
-	if refused {
-		return nil
+	if err == nil && swept.Busy == 0 && p.leads() {
+		p.swept, p.sweptAt = horizon, time.Now()
 	}
 	return err
 }

@@ -13,6 +13,10 @@ import (
 // is less; without the limit, the collector would let garbage grow to as much again.
 const softMemory = 96 << 20
 
+// gcPercent is how much garbage the collector lets grow beside what is alive, a few MiB as a rule, as long as that stays within the
+// soft limit: with Go's 100 it would run every few thousand events.
+const gcPercent = 300
+
 // limitMemory sets the collector's soft limit, unless GOMEMLIMIT does: softMemory, or what leaves a fifth of the
 // container's memory to all that the collector doesn't see.
 func limitMemory(lookupEnv func(string) (string, bool)) {
@@ -24,6 +28,9 @@ func limitMemory(lookupEnv func(string) (string, bool)) {
 		limit = min(limit, container/5*4)
 	}
 	debug.SetMemoryLimit(limit)
+	if _, set := lookupEnv("GOGC"); !set {
+		debug.SetGCPercent(gcPercent)
+	}
 }
 
 // containerMemory is the limit of the control group (version 2) that the process is in, or of the closest one above it that has one.
