@@ -43,7 +43,7 @@ type transaction struct {
 // workload is what all workers did. Every transaction also inserts its number into a table, so that the fate of one whose
 // COMMIT was not answered can be read afterwards.
 type workload struct {
-	url  string // past the proxy: the application's network isn't at fault here
+	url string // past the proxy: the application's network isn't at fault here
 
 	mu           sync.Mutex
 	rows         map[string]row
