@@ -55,9 +55,7 @@ var errOvertaken = errors.New("another walpost has recovered the slot meanwhile"
 type recoveries struct {
 	lost   error       // the stream's or the server's word that rows are lost; nil: none
 	begun  []time.Time // within recoveryWindow
-	latest *Recovery   // whose rows this process has handed over; nil: none
-	// timeline is the server's at the latest one: the tracker forgets its rows with it.
-	timeline int32
+	latest *Recovery   // whose rows this process has handed over, and the tracker still knows; nil: none
 }
 
 // lose takes the end of a stream. A loss that can be recovered is kept for the next connection, which begins with the
@@ -202,7 +200,7 @@ func (r *recovery) run(ctx context.Context, identity Identity) (LSN, error) {
 	if !needed {
 		return 0, errOvertaken
 	}
-	if latest := s.recoveries.latest; lost == nil && latest != nil && s.recoveries.timeline == identity.Timeline &&
+	if latest := s.recoveries.latest; lost == nil && latest != nil && s.tracker.Load().timeline == identity.Timeline &&
 		present.confirmed <= max(latest.Position, s.passed(identity.Timeline)) {
 		return latest.Position, nil // nobody but us has read it since
 	}
@@ -252,7 +250,7 @@ func (r *recovery) renew(ctx context.Context, identity Identity, resume *Resume,
 	if err := r.read(ctx, latest, resume); err != nil {
 		return 0, err
 	}
-	s.recoveries.latest, s.recoveries.timeline = latest, identity.Timeline
+	s.recoveries.latest = latest
 	s.opts.Logger.Info().Str("slot", s.opts.Slot).Uint64("rows", latest.Rows).Stringer("position", latest.Position).
 		Msg("table read; the stream goes on from the new slot")
 	return latest.Position, nil

@@ -440,3 +440,82 @@ func TestNothingIsRecoveredWithoutASnapshot(t *testing.T) {
 	dropSlotNow(t, db, db.Name)
 	wantSetupError(t, start(t, testOptions(db), nil, b.keep).failure(), ErrSlotLost, "slot is gone", "adopt --start")
 }
+
+// What was read in a term that has ended is read again, in the middle of the reading and after it: its rows were forgotten,
+// and nobody else may have them.
+func TestRecoveryIsReadAgainAfterAnEndedTerm(t *testing.T) {
+	t.Parallel()
+	const n = 300
+	db, pool := outboxDatabase(t)
+	o := testOptions(db)
+	b := checkpointed(t, o, pool)
+	insert(t, pool, sequence(1, n)...)
+	dropSlotNow(t, db, db.Name)
+	all := sorted(append(sequence(1, n), "after the mark"))
+
+	l := newLead()
+	o.Lead, o.MaxBatchRows, o.Buffer = l.ask, 10, 1
+	r := start(t, o, nil, b.keep)
+	term, depose := context.WithCancel(t.Context())
+	l.won <- term
+	first := r.next(100)
+	depose()
+
+	b.supersede()
+	term, depose = context.WithCancel(t.Context())
+	again := r.leadAndTake(l, term, &first, n+1)
+	equal(t, "read in the second term", sorted(ids(again)), all)
+	r.connected()
+	depose()
+
+	b.supersede()
+	whole := r.leadAndTake(l, t.Context(), &again, n+1)
+	equal(t, "read in the third term", sorted(ids(whole)), all)
+	r.connected()
+	resolve(first) // late: moves nothing
+	resolve(again)
+	if p, ok := r.Progress(); ok {
+		t.Errorf("position %+v passed rows that were read", p)
+	}
+	insert(t, pool, "next")
+	streamed := r.next(1)
+	resolve(append(whole, streamed...))
+	r.settle(streamed[0])
+	b.save(r, "")
+	if losses, recovering := b.seen(); losses != 3 || recovering {
+		t.Errorf("%d losses, recovering %t", losses, recovering)
+	}
+}
+
+// supersede makes the next connection forget what was received.
+func (b *book) supersede() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.resume.Superseded = true
+}
+
+// leadAndTake begins a term and takes n rows that count. What had been handed over of an earlier one is put to old: it is
+// obsolete once the term has begun.
+func (r *running) leadAndTake(l *lead, term context.Context, old *[]Row, n int) (rows []Row) {
+	r.t.Helper()
+	for won := false; !won; { // what waits to be handed over comes before the lead is asked for
+		select {
+		case l.won <- term:
+			won = true
+		case batch := <-r.Batches():
+			*old = append(*old, batch...)
+		case <-time.After(patience):
+			r.t.Fatal("nobody asks for the lead")
+		}
+	}
+	for len(rows) < n {
+		rows = append(rows, r.next(n-len(rows))...)
+		rows = slices.DeleteFunc(rows, func(row Row) bool {
+			if row.Obsolete() {
+				*old = append(*old, row)
+			}
+			return row.Obsolete()
+		})
+	}
+	return rows
+}

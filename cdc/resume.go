@@ -87,14 +87,13 @@ func (s *Source) followTimeline(found Identity) {
 	s.track(newTracker(found.Timeline, found.Start, s.advanced))
 }
 
-// track begins to track anew.
+// track begins to track anew. What is unresolved is forgotten, also what was read from the table: it is read again.
 func (s *Source) track(t *tracker) {
-	s.received = received{}
+	s.received, s.recoveries.latest = received{}, nil
 	s.tracker.Swap(t).replaced.Store(true)
 }
 
 // anew forgets what was received, in the connection that follows another reader's.
 func (s *Source) anew() {
 	s.track(newTracker(0, 0, s.advanced))
-	s.recoveries.latest = nil
 }

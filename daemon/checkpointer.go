@@ -150,7 +150,7 @@ func (c *checkpointer) pass(ctx context.Context, id cdc.Identity, epoch int64) e
 	mark := c.watermarks.newest(at)
 	own, counters := c.counters.read()
 	err := c.ledger.SaveCheckpoint(ctx, ledger.Checkpoint{
-		Slot: c.slot, LSN: uint64(at), Epoch: epoch, Counters: counters,
+		Slot: c.slot, LSN: uint64(at), Timeline: id.Timeline, Epoch: epoch, Counters: counters,
 		Snapshot: mark.Snapshot, SnapshotLSN: mark.LSN, Coverage: id.Coverage,
 	})
 	if err == nil {
@@ -267,7 +267,7 @@ func (c *checkpointer) write(ctx context.Context, last bool) error {
 		err := c.ledger.SaveCheckpoint(ctx, next)
 		if errors.Is(err, ledger.ErrFenced) {
 			c.overtaken(owner.term)
-			return nil // another daemon has the slot: what we know of its position no longer counts
+			return nil // another daemon has the slot, or the server is another: what we know of its position no longer counts
 		}
 		if err != nil {
 			return err

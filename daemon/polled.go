@@ -19,7 +19,7 @@ func (c *checkpointer) begin(ctx context.Context, id cdc.Identity, epoch int64) 
 	}
 	own, counters := c.counters.read()
 	err := c.ledger.SaveCheckpoint(ctx, ledger.Checkpoint{
-		Slot: c.slot, Epoch: epoch, Counters: counters,
+		Slot: c.slot, Timeline: id.Timeline, Epoch: epoch, Counters: counters,
 		Snapshot: id.Snapshot, SnapshotLSN: uint64(id.Start), Coverage: CoveragePolled,
 	})
 	if err == nil {

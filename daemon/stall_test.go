@@ -42,7 +42,10 @@ func newStall(t testing.TB, target string) *stall {
 
 func (s *stall) serve(client net.Conn) {
 	defer client.Close()
-	server, err := net.Dial("tcp", s.target)
+	s.mu.RLock()
+	target := s.target
+	s.mu.RUnlock()
+	server, err := net.Dial("tcp", target)
 	if err != nil {
 		return
 	}
@@ -80,6 +83,13 @@ func (s *stall) forward(to, from net.Conn) {
 func (s *stall) freeze() (thaw func()) {
 	s.mu.Lock()
 	return sync.OnceFunc(s.mu.Unlock)
+}
+
+// redirect makes new connections lead to another server.
+func (s *stall) redirect(target string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.target = target
 }
 
 // through makes a daemon connect through a stall of its own.

@@ -82,7 +82,7 @@ func beginPolling(ctx context.Context, book *ledger.Ledger, name string, at cdc.
 		return err
 	}
 	return book.SaveCheckpoint(ctx, ledger.Checkpoint{
-		Slot: name, Epoch: epoch, Snapshot: at.Snapshot, SnapshotLSN: uint64(at.Start), Coverage: daemon.CoveragePolled, Drained: true,
+		Slot: name, Timeline: at.Timeline, Epoch: epoch, Snapshot: at.Snapshot, SnapshotLSN: uint64(at.Start), Coverage: daemon.CoveragePolled, Drained: true,
 	})
 }
 

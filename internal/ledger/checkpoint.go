@@ -78,15 +78,16 @@ func (l *Ledger) Acquire(ctx context.Context, slot, systemID string, timeline in
 }
 
 // SaveCheckpoint moves the slot's checkpoint to LSN, never back, and saves the counters. The snapshot is kept if c has none;
-// system and timeline are Acquire's. ErrFenced: c.Epoch is not the newest.
+// the system is Acquire's. ErrFenced: c.Epoch is not the newest, or the server isn't on c.Timeline any more: a failover came
+// between, and what the position stands for may never have been there.
 func (l *Ledger) SaveCheckpoint(ctx context.Context, c Checkpoint) error {
 	tag, err := l.pool.Exec(ctx, checkpointSaveSQL, c.Slot, c.Epoch, lsn(c.LSN).String(),
-		c.Snapshot, lsn(c.SnapshotLSN).String(), c.Counters, c.Drained, c.Coverage)
+		c.Snapshot, lsn(c.SnapshotLSN).String(), c.Counters, c.Drained, c.Coverage, c.Timeline)
 	if err != nil {
 		return fmt.Errorf("save checkpoint of slot %q: %w", c.Slot, err)
 	}
 	if tag.RowsAffected() == 0 {
-		return fmt.Errorf("save checkpoint of slot %q in epoch %d: %w", c.Slot, c.Epoch, ErrFenced)
+		return fmt.Errorf("save checkpoint of slot %q in epoch %d on timeline %d: %w", c.Slot, c.Epoch, c.Timeline, ErrFenced)
 	}
 	return nil
 }

@@ -49,7 +49,7 @@ func TestCheckpointIsFencedByEpoch(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, Options{})
 	ctx := t.Context()
-	old := Checkpoint{Slot: "walpost", LSN: 100, Epoch: 1}
+	old := Checkpoint{Slot: "walpost", LSN: 100, Timeline: 1, Epoch: 1}
 	if err := f.SaveCheckpoint(ctx, old); !errors.Is(err, ErrFenced) {
 		t.Errorf("got %v for a slot that nobody acquired, want ErrFenced", err)
 	}
@@ -63,6 +63,24 @@ func TestCheckpointIsFencedByEpoch(t *testing.T) {
 	}
 	if c := f.checkpoint(t); c.LSN != 0 || c.Timeline != 2 || c.Epoch != 2 {
 		t.Errorf("checkpoint is %+v, want the new owner's", c)
+	}
+}
+
+// Positions of an old primary mean nothing on the one that was promoted, whose copy of the checkpoint has the same epoch.
+func TestCheckpointIsFencedByTimeline(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, Options{})
+	const other = 2 // the server has never failed over
+	epoch, err := f.Acquire(t.Context(), "walpost", "7318", other, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = f.SaveCheckpoint(t.Context(), Checkpoint{Slot: "walpost", LSN: 100, Timeline: other, Epoch: epoch})
+	if !errors.Is(err, ErrFenced) {
+		t.Errorf("got %v on another timeline, want ErrFenced", err)
+	}
+	if c := f.checkpoint(t); c.LSN != 0 {
+		t.Errorf("checkpoint is %+v", c)
 	}
 }
 

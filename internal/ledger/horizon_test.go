@@ -16,7 +16,7 @@ func (f *fixture) advance(slot, xmin string) {
 	if xmin != "" {
 		snapshot = xmin + ":" + xmin + ":"
 	}
-	if err := f.SaveCheckpoint(f.t.Context(), Checkpoint{Slot: slot, Epoch: epoch, LSN: 1, Snapshot: snapshot}); err != nil {
+	if err := f.SaveCheckpoint(f.t.Context(), Checkpoint{Slot: slot, Timeline: 1, Epoch: epoch, LSN: 1, Snapshot: snapshot}); err != nil {
 		f.t.Fatal(err)
 	}
 }

@@ -1,4 +1,5 @@
--- Moves the checkpoint, in its owner's epoch only and never back. Its time is compared with commit times, so it is the
+-- Moves the checkpoint, in its owner's epoch only and never back, and only on a server that is still on the timeline of the
+-- position ($9): a standby that was promoted knows nothing of what the old primary sent after it. Its time is compared with commit times, so it is the
 -- server's and not that of schedules. Index: checkpoint_pkey.
 update walpost.checkpoint
 set lsn = greatest(lsn, $3::text::pg_lsn),
@@ -10,3 +11,4 @@ set lsn = greatest(lsn, $3::text::pg_lsn),
     updated_at = pg_catalog.now(),
     written_by = pg_catalog.pg_current_xact_id()
 where slot = $1 and epoch = $2
+    and $9::int = ('x' || substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int
