@@ -67,6 +67,7 @@ func (g *ground) latency(ctx context.Context, rate int) (err error) {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+	rss := peak(cmd.Process.Pid)
 	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		return err
 	}
@@ -83,7 +84,7 @@ func (g *ground) latency(ctx context.Context, rate int) (err error) {
 	slices.Sort(took)
 	at := func(q float64) time.Duration { return took[int(q*float64(len(took)-1))].Round(10 * time.Microsecond) }
 	fmt.Printf("COMMIT to receipt at %d rows/s (%.0f were written) for %s: p50 %s, p95 %s, p99 %s, max %s; RSS %.1f MiB\n",
-		rate, wrote, g.steady, at(.5), at(.95), at(.99), at(1), used(cmd.ProcessState).rss)
+		rate, wrote, g.steady, at(.5), at(.95), at(.99), at(1), rss)
 	return nil
 }
 

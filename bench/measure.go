@@ -36,8 +36,7 @@ func (g *ground) plain(ctx context.Context, s *scenario) (f figures, err error) 
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return f, fmt.Errorf("plain client: %w\n%s", err, out)
 	}
-	u := used(cmd.ProcessState)
-	return figures{rate: arriving.rate(), cpu: perEvent(u.cpu, s.rows(g)), rss: u.rss}, nil
+	return figures{rate: arriving.rate(), cpu: perEvent(used(cmd.ProcessState), s.rows(g))}, nil
 }
 
 // drain starts walpost on an outbox that is full already.
@@ -93,7 +92,7 @@ func (g *ground) work(ctx context.Context, s *scenario, hcl string, prepare func
 	case <-ctx.Done():
 		return f, errors.Join(fmt.Errorf("%s: %d of %d arrived: %w", s.name, arriving.got.Load(), arriving.want, ctx.Err()), cmd.Wait())
 	}
-	f.resident = resident(g.postmaster)
+	f.resident, f.rss = resident(g.postmaster), peak(cmd.Process.Pid)
 	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		return f, err
 	}
@@ -108,8 +107,8 @@ func (g *ground) work(ctx context.Context, s *scenario, hcl string, prepare func
 	if err != nil {
 		return f, err
 	}
-	u, n := used(cmd.ProcessState), s.rows(g)
-	f.rate, f.cpu, f.rss, f.server = arriving.rate(), perEvent(u.cpu, n), u.rss, perEvent(cpuAfter-cpuBefore, n)
+	n := s.rows(g)
+	f.rate, f.cpu, f.server = arriving.rate(), perEvent(used(cmd.ProcessState), n), perEvent(cpuAfter-cpuBefore, n)
 	f.wal, f.commits = (after.bytes-before.bytes)/float64(n), (after.commits-before.commits)/float64(n)
 	return f, nil
 }
@@ -142,8 +141,7 @@ func (g *ground) decode(ctx context.Context, s *scenario) (f figures, err error)
 	if err != nil {
 		return f, fmt.Errorf("pg_recvlogical: %w\n%s", err, out)
 	}
-	u := used(cmd.ProcessState)
-	return figures{rate: float64(s.rows(g)) / time.Since(began).Seconds(), cpu: perEvent(u.cpu, s.rows(g)), rss: u.rss}, nil
+	return figures{rate: float64(s.rows(g)) / time.Since(began).Seconds(), cpu: perEvent(used(cmd.ProcessState), s.rows(g))}, nil
 }
 
 func perEvent(cpu time.Duration, events int) float64 {

@@ -8,22 +8,30 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 )
 
-// usage is what a process used in its life.
-type usage struct {
-	cpu time.Duration // user and system
-	rss float64       // peak resident memory, MiB
+// used is the CPU time, user and system, of a process that has ended.
+func used(state *os.ProcessState) time.Duration { return state.UserTime() + state.SystemTime() }
+
+// peak is the most memory that a running process has had resident, in MiB. (What wait4 tells of a child begins with its parent's.)
+func peak(pid int) float64 {
+	return kib(filepath.Join("/proc", strconv.Itoa(pid), "status"), "VmHWM:") / 1024
 }
 
-func used(state *os.ProcessState) usage {
-	u := usage{cpu: state.UserTime() + state.SystemTime(), rss: math.NaN()}
-	if r, ok := state.SysUsage().(*syscall.Rusage); ok {
-		u.rss = float64(r.Maxrss) / 1024
+// kib reads a line of a file below /proc that has a number of KiB.
+func kib(path, name string) float64 {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return math.NaN()
 	}
-	return u
+	for line := range strings.Lines(string(text)) {
+		if rest, ok := strings.CutPrefix(line, name); ok {
+			n, _ := strconv.Atoi(strings.Fields(rest)[0]) // the kernel writes a number
+			return float64(n)
+		}
+	}
+	return math.NaN()
 }
 
 // clockTick is the unit of the times in /proc/PID/stat on Linux, USER_HZ.
@@ -87,15 +95,8 @@ func resident(pid int) (mib float64) {
 		if err != nil || (s.parent != pid && entry.Name() != strconv.Itoa(pid)) {
 			continue
 		}
-		text, err := os.ReadFile(filepath.Join("/proc", entry.Name(), "smaps_rollup"))
-		if err != nil {
-			continue
-		}
-		for line := range strings.Lines(string(text)) {
-			if rest, ok := strings.CutPrefix(line, "Pss:"); ok {
-				kib, _ := strconv.Atoi(strings.Fields(rest)[0]) // the kernel writes a number
-				mib += float64(kib) / 1024
-			}
+		if n := kib(filepath.Join("/proc", entry.Name(), "smaps_rollup"), "Pss:"); !math.IsNaN(n) {
+			mib += n / 1024
 		}
 	}
 	return mib

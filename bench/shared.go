@@ -55,14 +55,14 @@ func (g *ground) shared(ctx context.Context, s *scenario) (f figures, err error)
 	f.resident = resident(g.postmaster)
 	var cpu time.Duration
 	for _, cmd := range daemons {
+		f.rss += peak(cmd.Process.Pid)
 		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 			return f, err
 		}
 		if err := cmd.Wait(); err != nil {
 			return f, fmt.Errorf("%s: %w", s.name, err)
 		}
-		u := used(cmd.ProcessState)
-		cpu, f.rss = cpu+u.cpu, f.rss+u.rss
+		cpu += used(cmd.ProcessState)
 	}
 	if n := len(arriving.arrivals); n != s.arrivals(g) || arriving.got.Load() != arriving.want {
 		return f, fmt.Errorf("%s: %d arrivals of %d events, want %d of each", s.name, arriving.got.Load(), n, s.arrivals(g))
