@@ -10,17 +10,17 @@ import (
 // rows that were there when it was added look as if they were all inserted then. It goes by their own xmin, as a recovery
 // does.
 func (s *polling) readOlder(ctx context.Context) error {
-	if s.older == nil {
+	if !s.older {
 		return nil
 	}
 	began := time.Now()
-	l := &look{polling: s, mark: *s.older}
+	l := &look{polling: s}
 	if err := l.readBlocks(ctx); err != nil {
 		l.giveUp()
 		return s.classify(err)
 	}
 	l.close(l.mark.seen)
-	s.since, s.repeated, s.older = l.mark.seen, false, nil
+	s.since, s.repeated, s.older = l.mark.seen, false, false
 	s.opts.Logger.Info().Int("rows", l.ordinal).Dur("took", time.Since(began)).
 		Msg("table read by blocks, once: the column that is polled is younger than the checkpoint")
 	return nil
@@ -32,8 +32,10 @@ func (l *look) readBlocks(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	upTo, _, err := beginReading(ctx, l.conn, l.opts.Options) // later than the mark: what came between is read again
-	if err != nil {
+	if _, _, err = beginReading(ctx, l.conn, l.opts.Options); err != nil {
+		return err
+	}
+	if l.mark, err = l.polling.mark(ctx); err != nil { // it is of the transaction's snapshot, from which polling goes on
 		return err
 	}
 	leaves, _, err := ask[[]leaf](ctx, l.polling, "leaves", strconv.FormatUint(uint64(t.OID), 10))
@@ -41,7 +43,7 @@ func (l *look) readBlocks(ctx context.Context) error {
 		return err
 	}
 	for _, leaf := range leaves {
-		reader := newLeafReader(l.conn, leaf, l.relation.Columns, between(l.since, upTo), l.version)
+		reader := newLeafReader(l.conn, leaf, l.relation.Columns, between(l.since, l.mark.seen), l.version)
 		for done := false; !done; {
 			var rows [][][]byte
 			if rows, done, err = reader.read(ctx); err != nil {

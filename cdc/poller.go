@@ -78,7 +78,7 @@ type polling struct {
 	added    int64
 	since    snapshot // all that it sees was handed over
 	repeated bool     // what comes first may have been dealt with before
-	older    *instant // up to which the column says too little; nil: it says all
+	older    bool     // the column says too little of what comes first
 	rows     int      // most of a page
 	version  int      // of the server
 
@@ -243,9 +243,7 @@ func (s *polling) beginAnew(resume *Resume, identity *Identity, m instant) (err 
 		if resume.Recovering { // the reading from the checkpoint's snapshot on is a recovery, too
 			identity.Recovery = &Recovery{Position: m.position}
 		}
-		if !s.since.sees(s.added) {
-			s.older = &m
-		}
+		s.older = !s.since.sees(s.added)
 	case resume != nil && resume.LSN != 0:
 		return &SetupError{
 			Problem: "the checkpoint has no snapshot, so it is not known which rows are dealt with",
