@@ -170,7 +170,7 @@ end $$`, rows-1, max(1, d.payload-100), perTx))
 // written is what the server has written and committed so far.
 type written struct{ bytes, commits float64 }
 
-func (d *database) written(ctx context.Context) (w written, err error) {
+func (d *database) wrote(ctx context.Context) (w written, err error) {
 	// The statistics of a backend that ends are there at once; walpost has ended when we ask the second time.
 	err = d.conn.QueryRow(ctx, `select pg_current_wal_insert_lsn() - '0/0'::pg_lsn,
 		(select xact_commit from pg_stat_database where datname = $1)`, d.name).Scan(&w.bytes, &w.commits)

@@ -74,11 +74,7 @@ func (g *ground) work(ctx context.Context, s *scenario, hcl string, prepare func
 	if err != nil {
 		return f, err
 	}
-	before, err := d.written(ctx)
-	if err != nil {
-		return f, err
-	}
-	cpuBefore, err := family(g.postmaster)
+	m, err := d.meter(ctx)
 	if err != nil {
 		return f, err
 	}
@@ -99,18 +95,8 @@ func (g *ground) work(ctx context.Context, s *scenario, hcl string, prepare func
 	if err := cmd.Wait(); err != nil {
 		return f, fmt.Errorf("%s: %w", s.name, err)
 	}
-	after, err := d.written(ctx)
-	if err != nil {
-		return f, err
-	}
-	cpuAfter, err := family(g.postmaster)
-	if err != nil {
-		return f, err
-	}
-	n := s.rows(g)
-	f.rate, f.cpu, f.server = arriving.rate(), perEvent(used(cmd.ProcessState), n), perEvent(cpuAfter-cpuBefore, n)
-	f.wal, f.commits = (after.bytes-before.bytes)/float64(n), (after.commits-before.commits)/float64(n)
-	return f, nil
+	f.rate, f.cpu = arriving.rate(), perEvent(used(cmd.ProcessState), s.rows(g))
+	return f, m.read(ctx, s.rows(g), &f)
 }
 
 // decode reads the same rows with pg_recvlogical, which throws them away.
@@ -142,6 +128,30 @@ func (g *ground) decode(ctx context.Context, s *scenario) (f figures, err error)
 		return f, fmt.Errorf("pg_recvlogical: %w\n%s", err, out)
 	}
 	return figures{rate: float64(s.rows(g)) / time.Since(began).Seconds(), cpu: perEvent(used(cmd.ProcessState), s.rows(g))}, nil
+}
+
+// meter is what the server had used and written when a measurement began.
+type meter struct {
+	*database
+	written written
+	cpu     time.Duration
+}
+
+func (d *database) meter(ctx context.Context) (m meter, err error) {
+	m.database = d
+	if m.written, err = d.wrote(ctx); err == nil {
+		m.cpu, err = family(d.postmaster)
+	}
+	return m, err
+}
+
+// read fills in what the server has used and written since, per event.
+func (m meter) read(ctx context.Context, events int, f *figures) error {
+	now, err := m.meter(ctx)
+	f.server = perEvent(now.cpu-m.cpu, events)
+	f.wal = (now.written.bytes - m.written.bytes) / float64(events)
+	f.commits = (now.written.commits - m.written.commits) / float64(events)
+	return err
 }
 
 func perEvent(cpu time.Duration, events int) float64 {

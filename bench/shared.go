@@ -23,11 +23,7 @@ func (g *ground) shared(ctx context.Context, s *scenario) (f figures, err error)
 	if err := d.owe(ctx, s); err != nil {
 		return f, err
 	}
-	before, err := d.written(ctx)
-	if err != nil {
-		return f, err
-	}
-	cpuBefore, err := family(g.postmaster)
+	m, err := d.meter(ctx)
 	if err != nil {
 		return f, err
 	}
@@ -67,18 +63,8 @@ func (g *ground) shared(ctx context.Context, s *scenario) (f figures, err error)
 	if n := len(arriving.arrivals); n != s.arrivals(g) || arriving.got.Load() != arriving.want {
 		return f, fmt.Errorf("%s: %d arrivals of %d events, want %d of each", s.name, arriving.got.Load(), n, s.arrivals(g))
 	}
-	after, err := d.written(ctx)
-	if err != nil {
-		return f, err
-	}
-	cpuAfter, err := family(g.postmaster)
-	if err != nil {
-		return f, err
-	}
-	n := s.rows(g)
-	f.rate, f.cpu, f.server = arriving.rate(), perEvent(cpu, n), perEvent(cpuAfter-cpuBefore, n)
-	f.wal, f.commits = (after.bytes-before.bytes)/float64(n), (after.commits-before.commits)/float64(n)
-	return f, nil
+	f.rate, f.cpu = arriving.rate(), perEvent(cpu, s.rows(g))
+	return f, m.read(ctx, s.rows(g), &f)
 }
 
 // owe has a daemon fail every event once, so that the ledger owes them all.
