@@ -47,7 +47,7 @@ webhook "slow" {
 	for n := range 20 {
 		r.insert(tagged(fmt.Sprint(n)))
 	}
-	r.until("select count(*) = 0 from public.outbox")
+	r.pruned()
 	r.insert(tagged("unresolved"))
 	for range 5 { // later rows are delivered, and wait for the one before them
 		r.insert(tagged("behind"))
@@ -55,13 +55,27 @@ webhook "slow" {
 	var at time.Time
 	r.scan("select clock_timestamp()", nil, &at)
 	r.until("select clock_timestamp() > $1::timestamptz + interval '4 seconds'", at)
-	if n := r.count("public.outbox"); n != 6 {
+	if n := r.count("public.outbox where aggregate_id <> 'another'"); n != 6 {
 		t.Errorf("%d rows are left, want the unresolved one and those behind it", n)
 	}
 	close(release)
-	r.until("select count(*) = 0 from public.outbox")
+	r.pruned()
 	d.mustStop()
-	r.until(`select (counters ->> 'pruned')::int = 27 from walpost.checkpoint`)
+	r.until(`select (counters ->> 'pruned')::int >= 27 from walpost.checkpoint`)
+}
+
+// pruned waits until all rows are gone. A snapshot in which a transaction of another test was running says little of later
+// ones, and no other is taken before a row comes: so others come.
+func (r *rig) pruned() {
+	r.t.Helper()
+	for deadline := time.Now().Add(testPatience); r.count("public.outbox where aggregate_id <> 'another'") > 0; {
+		if time.Now().After(deadline) {
+			r.t.Fatal("the rows are never pruned")
+		}
+		r.insert(tagged("another"))
+		var slept bool
+		r.scan("select pg_sleep(0.2) is null", nil, &slept)
+	}
 }
 
 func TestPrunesNothingUnlessToldTo(t *testing.T) {
@@ -100,7 +114,7 @@ func TestPrunerSaysOnceThatItMayNot(t *testing.T) {
 	r.receiver.next()
 	r.until("select count(*) > 1 from walpost.horizon")
 	r.db.Exec(t, "grant delete on public.outbox to "+role)
-	r.until("select count(*) = 0 from public.outbox")
+	r.pruned()
 	d.mustStop()
 	if n := strings.Count(log.String(), "outbox rows are not pruned"); n != 1 {
 		t.Errorf("it was said %d times:\n%s", n, log.String())
