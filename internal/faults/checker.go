@@ -171,7 +171,7 @@ func (c *checker) checkCommitted() {
 func (c *checker) checkDeliveries(event string, r *row, t *transaction) {
 	gone := false
 	for _, d := range r.kind.deliveries(event) {
-		if len(c.receiver.book[d]) == 0 && c.recorded[d].id == "" && c.quarantined[d] == 0 && c.unrecoverable(r, t) {
+		if !anySucceeded(c.receiver.book[d]) && c.recorded[d].id == "" && c.quarantined[d] == 0 && c.unrecoverable(r, t) {
 			gone = true
 			continue
 		}
