@@ -102,6 +102,11 @@ func (s *Server) bringUp(ctx context.Context, settings map[string]string) error 
 	if err := s.cluster.configure(all); err != nil {
 		return err
 	}
+	return s.runOnFreePort(ctx)
+}
+
+// runOnFreePort starts the server on a port that nobody has, another one if somebody takes it meanwhile.
+func (s *Server) runOnFreePort(ctx context.Context) error {
 	for try := 1; ; try++ {
 		port, err := freePort()
 		if err != nil {

@@ -11,7 +11,6 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -55,19 +54,7 @@ func (s *Server) follow(ctx context.Context, primary *Server, settings map[strin
 	if err := s.cluster.configure(all); err != nil {
 		return err
 	}
-	for try := 1; ; try++ {
-		port, err := freePort()
-		if err != nil {
-			return err
-		}
-		s.port = port
-		if err := s.cluster.configure(map[string]string{"port": strconv.Itoa(port)}); err != nil {
-			return err
-		}
-		if err = s.run(ctx); !errors.Is(err, errPortTaken) || try == portTries {
-			return err
-		}
-	}
+	return s.runOnFreePort(ctx)
 }
 
 // backUp is an online backup: the files as they are, between two calls, and the WAL of the time.
