@@ -23,9 +23,6 @@ const (
 // severities are in rising order.
 var severities = []Severity{OK, Info, Unknown, Warning, Stops, Loses}
 
-// Severities are all of them, the least first.
-func Severities() []Severity { return slices.Clone(severities) }
-
 // Failed reports whether a check with such a finding has failed.
 func (s Severity) Failed() bool { return s == Stops || s == Loses }
 
