@@ -121,11 +121,7 @@ func (r *recovery) awaitWriters(ctx context.Context) error {
 		if time.Now().After(deadline) {
 			return fmt.Errorf("read the table: %d transactions that have written to it did not end within %s", len(awaited), r.source.opts.LockTimeout)
 		}
-		pause := time.NewTimer(writersPause)
-		select {
-		case <-pause.C:
-		case <-ctx.Done():
-			pause.Stop()
+		if !sleep(ctx, writersPause) {
 			return ctx.Err()
 		}
 	}
