@@ -25,7 +25,6 @@ const (
 
 // leaf is a table that holds rows, as leaves.sql finds it.
 type leaf struct {
-	OID    uint32 `json:"oid"`
 	Schema string `json:"schema"`
 	Name   string `json:"name"`
 	Blocks int64  `json:"blocks"`

@@ -1,7 +1,7 @@
 -- The tables that hold the rows of a table ($1, its OID): itself, or the leaves of its partition tree. Blocks are counted
 -- now, so a row that was visible before is within them. Index: pg_class_oid_index.
 select coalesce(json_agg(json_build_object(
-  'oid', c.oid::bigint, 'schema', n.nspname, 'name', c.relname,
+  'schema', n.nspname, 'name', c.relname,
   'blocks', pg_catalog.pg_relation_size(c.oid) / current_setting('block_size')::bigint
 ) order by n.nspname, c.relname), '[]')
 from pg_catalog.pg_class c
