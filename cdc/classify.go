@@ -73,7 +73,9 @@ func classifyConnect(err error, o Options, established bool) error {
 }
 
 // classify turns an error of the server into what it means here. It goes by SQLSTATE, and by text only where
-// one SQLSTATE means several things. What it doesn't know stays retryable.
+// one SQLSTATE means several things. A server with another lc_messages writes that text in another language: then what can't
+// be seen in the catalog at the next connect goes by the name of the server's function. What it doesn't know stays
+// retryable.
 func classify(err error, o Options) error {
 	var pg *pgconn.PgError
 	if !errors.As(err, &pg) {
@@ -115,7 +117,7 @@ func classify(err error, o Options) error {
 		return walLevel("", err)
 	case pg.Code == stateNotInPrerequisite && text("was not created in this database"):
 		return foreignSlot(o, "it was created in another database", err)
-	case pg.Code == stateUndefinedObject && text("publication"):
+	case pg.Code == stateUndefinedObject && (text("publication") || strings.Contains(pg.Routine, "publication")):
 		return publicationLost(o, notAtPosition(o.Publication), err)
 	}
 	return err

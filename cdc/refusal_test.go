@@ -76,6 +76,27 @@ func TestWarningOfAMissingPublication(t *testing.T) {
 	})
 }
 
+// What a server with lc_messages = 'es_ES.UTF-8' says of a publication that its slot can't see (F21, F22).
+func TestPublicationIsMissedInAnyLanguage(t *testing.T) {
+	t.Parallel()
+	for problem, said := range map[string]pgproto3.BackendMessage{
+		"leaves changes out": &pgproto3.NoticeResponse{
+			Severity: "ADVERTENCIA", SeverityUnlocalized: "WARNING", Code: "55000", Message: `se omitió cargar la publicación «walpost»`,
+		},
+		"does not exist at the slot's position": &pgproto3.ErrorResponse{
+			Severity: "ERROR", SeverityUnlocalized: "ERROR", Code: "42704", Message: `no existe la publicación «walpost»`,
+			Routine: "get_publication_oid",
+		},
+	} {
+		t.Run(problem, func(t *testing.T) {
+			play(t, nil, func(s *script) {
+				s.write(said)
+				wantSetupError(t, s.failure(), ErrPublicationLost, problem, "create publication")
+			})
+		})
+	}
+}
+
 func TestServerEndsTheStream(t *testing.T) {
 	play(t, nil, func(s *script) {
 		s.write(&pgproto3.CopyDone{})

@@ -320,11 +320,10 @@ func (st *stream) handleKeepalive(k pglogrepl.PrimaryKeepaliveMessage) error {
 }
 
 // handleNotice stops at the warning that Postgres 18 and later gives instead of an error when the slot can't see
-// the publication: changes are being left out from here on.
+// the publication: changes are being left out from here on. It goes by SQLSTATE and name, as the server may write the rest
+// in any language.
 func (st *stream) handleNotice(m *pgproto3.NoticeResponse) error {
-	text := m.Message + "; " + m.Detail
-	if strings.Contains(text, "publication") &&
-		(strings.Contains(text, "skipped loading") || strings.Contains(text, "does not exist")) {
+	if m.Code == stateNotInPrerequisite && strings.Contains(m.Message, st.source.opts.Publication) {
 		return publicationLost(st.source.opts, notAtPosition(st.source.opts.Publication)+": the server leaves changes out of the stream",
 			pgconn.ErrorResponseToPgError((*pgproto3.ErrorResponse)(m)))
 	}

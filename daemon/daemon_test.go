@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -291,6 +292,25 @@ webhook "hook" {
 	}
 	r.until("select count(*) >= 9 and bool_and(state = 'delivered') from walpost.delivery")
 	r.receiver.none()
+}
+
+// A reload while the daemon drains would begin queues that nobody ends.
+func TestNothingIsReloadedWhileTheDaemonEnds(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, one)
+	release := make(chan struct{})
+	r.receiver.answers(r.receiver.holding(release, nil))
+	d := r.start()
+	r.insert(tagged("1"))
+	r.receiver.next()
+	d.cancel()
+	r.until("select count(*) = 1 from walpost.delivery") // the hand-over, a second after the drain has begun
+	r.edit(one + strings.ReplaceAll(one, "hook", "other"))
+	if err := d.Reload(t.Context()); !errors.Is(err, errEnding) {
+		t.Errorf("reload: %v", err)
+	}
+	close(release)
+	d.mustStop()
 }
 
 func TestSecondSignalInterruptsWithoutCounting(t *testing.T) {

@@ -1,12 +1,14 @@
 package daemon
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/walpost/walpost/internal/ledger"
 	"github.com/walpost/walpost/outbox"
 )
 
@@ -38,6 +40,37 @@ func (d *running) awaitReady() {
 	case <-d.Ready():
 	case <-time.After(testPatience):
 		d.t.Fatalf("the daemon doesn't lead: %+v", d.Status().Lead)
+	}
+}
+
+// A session that breaks as soon as it is there is not asked for again without a pause.
+func TestSessionsThatBreakAtOnceAreSpaced(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, one)
+	d, err := New(Options{Config: r.config(), Lease: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	joined := make(chan time.Time, 3)
+	l := newLeadership(d.pipeline, time.Minute, func(ctx context.Context) (*ledger.Member, error) {
+		member, err := d.join(ctx)
+		if err == nil {
+			member.Leave()
+			joined <- time.Now()
+		}
+		return member, err
+	})
+	ended := make(chan error, 1)
+	go func() { ended <- l.run(ctx) }()
+	first, second := <-joined, <-joined
+	if pause := second.Sub(first); pause < rejoinPause {
+		t.Errorf("joined again after %s", pause)
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }
 

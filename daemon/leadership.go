@@ -71,18 +71,20 @@ func (l *leadership) run(ctx context.Context) error {
 		joining, cancel := context.WithTimeout(ctx, l.lease)
 		member, err := l.join(joining)
 		cancel()
-		if err == nil {
-			err = l.takePart(ctx, member) // and back at once, if it breaks
-			if ctx.Err() == nil {
-				l.state.note(err)
-				continue
-			}
+		joined, since := err == nil, time.Now()
+		if joined {
+			err = l.takePart(ctx, member)
 		}
 		if ctx.Err() != nil {
 			return nil
 		}
 		l.state.note(err)
-		l.settle(time.Since(l.began)) // that the server can't be reached is all that can be known
+		switch {
+		case !joined:
+			l.settle(time.Since(l.began)) // that the server can't be reached is all that can be known
+		case time.Since(since) > rejoinPause:
+			continue // a session that has broken may come back before anybody else leads; one that broke at once does so again
+		}
 		select {
 		case <-ctx.Done():
 			return nil

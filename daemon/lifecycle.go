@@ -73,6 +73,7 @@ func (d *Daemon) operate() error {
 
 	intake.end()
 	failpoint.Hit(failpoint.DrainIntakeEnded)
+	d.awaitReload()
 	d.shut()
 	checkpointing.end()
 	letGo := func() {
@@ -97,6 +98,12 @@ func (d *Daemon) operate() error {
 	default:
 		return nil
 	}
+}
+
+// awaitReload waits for a reload that has begun. Later ones see that we end, so the plan stays what it is.
+func (d *Daemon) awaitReload() {
+	d.reloading.Lock()
+	defer d.reloading.Unlock()
 }
 
 // shut records what waits as owed.

@@ -8,6 +8,9 @@ import (
 	"github.com/walpost/walpost/internal/failpoint"
 )
 
+// errEnding: what a reload would begin, nobody would end.
+var errEnding = errors.New("reload: the daemon is ending: the next start reads the configuration anew")
+
 // Reload reads the configuration anew and puts it into force. All that can fail happens before the first running
 // part is touched: on an error, which may be a *ConfigError, everything goes on as before. Deliveries that wait, and
 // retries, go on under the new rules; those of a webhook that left the configuration stay owed in the ledger.
@@ -32,6 +35,12 @@ func (d *Daemon) reload(ctx context.Context) error {
 	default:
 		return errors.New("reload: the daemon is still starting: try again in a moment")
 	}
+	if d.intake.Err() != nil {
+		return errEnding
+	}
+	ctx, cancel := context.WithCancel(ctx) // the end waits for us, so the ledger must not keep us
+	defer cancel()
+	defer context.AfterFunc(d.intake, cancel)()
 	d.seen = d.content() // before it is read: what changes meanwhile is a change
 	cfg, diagnostics := d.options.Load()
 	if diagnostics.HasErrors() {

@@ -78,6 +78,16 @@ func (r *rig) loadFrom(database string) (*config.Config, hcl.Diagnostics) {
 	return config.Parse(map[string][]byte{"walpost.hcl": []byte(r.hcl)}, config.WithEnv(env))
 }
 
+// config is the configuration as it is now, which must be good.
+func (r *rig) config() *config.Config {
+	r.t.Helper()
+	cfg, diagnostics := r.load()
+	if diagnostics.HasErrors() {
+		r.t.Fatalf("configuration: %v", diagnostics)
+	}
+	return cfg
+}
+
 // running is a daemon that runs.
 type running struct {
 	*Daemon
@@ -103,12 +113,8 @@ func (r *rig) start(change ...func(*Options)) *running {
 
 func (r *rig) make(change ...func(*Options)) *running {
 	r.t.Helper()
-	cfg, diagnostics := r.load()
-	if diagnostics.HasErrors() {
-		r.t.Fatalf("configuration: %v", diagnostics)
-	}
 	o := Options{
-		Config: cfg, Load: r.load, Version: "test", CheckpointEvery: 20 * time.Millisecond,
+		Config: r.config(), Load: r.load, Version: "test", CheckpointEvery: 20 * time.Millisecond,
 		Logger: zerolog.New(zerolog.NewTestWriter(r.t)).Level(zerolog.InfoLevel),
 	}
 	for _, c := range change {
