@@ -25,7 +25,33 @@ func TestPoolerIsNamed(t *testing.T) {
 	wantSetupError(t, err, nil, "pooler", "replication_url")
 }
 
-// refusing is a server that answers every login with an error.
+// A server without TLS is tried without it, unless sslmode demands it: what it says then counts, and not that it has no TLS.
+func TestServerWithoutTLS(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		sslmode, code, message string
+		problem, fix           string // "": it is waited for
+	}{
+		"may not replicate": {"prefer", "42501", "must be superuser or replication role to start walsender", "may not replicate", "with replication"},
+		"starting up":       {"prefer", "57P03", "the database system is starting up", "", ""},
+		"demanded":          {"require", "", "", "disagree about TLS", "sslmode"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			address := refusing(t, &pgproto3.ErrorResponse{Severity: "FATAL", Code: c.code, Message: c.message})
+			_, err := Setup(t.Context(), Options{
+				ConnString: "postgres://u@" + address + "/db?sslmode=" + c.sslmode, Table: "outbox", Slot: "walpost", Publication: "walpost",
+			})
+			if c.problem != "" {
+				wantSetupError(t, err, nil, c.problem, c.fix)
+			} else if !Retryable(err) {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// refusing is a server that has no TLS, and answers every login with an error.
 func refusing(t *testing.T, answer *pgproto3.ErrorResponse) (address string) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -40,11 +66,7 @@ func refusing(t *testing.T, answer *pgproto3.ErrorResponse) (address string) {
 			if err != nil {
 				return
 			}
-			backend := pgproto3.NewBackend(conn, conn)
-			if _, err := backend.ReceiveStartupMessage(); err == nil {
-				backend.Send(answer)
-				_ = backend.Flush()
-			}
+			refuse(conn, answer)
 			_ = conn.Close()
 		}
 	}()
@@ -53,6 +75,24 @@ func refusing(t *testing.T, answer *pgproto3.ErrorResponse) (address string) {
 		<-done
 	})
 	return listener.Addr().String()
+}
+
+func refuse(conn net.Conn, answer *pgproto3.ErrorResponse) {
+	backend := pgproto3.NewBackend(conn, conn)
+	for {
+		switch m, err := backend.ReceiveStartupMessage(); m.(type) {
+		case *pgproto3.SSLRequest:
+			if _, err := conn.Write([]byte("N")); err != nil {
+				return
+			}
+		default:
+			if err == nil {
+				backend.Send(answer)
+				_ = backend.Flush()
+			}
+			return
+		}
+	}
 }
 
 // A server that isn't there yet, or refuses only once in a while, is waited for.

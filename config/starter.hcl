@@ -21,8 +21,8 @@ outbox {
   # the rows that are in the table already:
   # start = "backlog"
 
-  # Rows stay in the table for a day after they are resolved, so that a lost slot can
-  # be recovered; then walpost deletes them. "never": they all stay.
+  # With this, walpost deletes rows a day after they are resolved; until then a lost
+  # slot can be recovered from them. Without it, or with "never", all rows stay.
   retention = "24h"
 
   # To adopt an existing outbox, name its columns:

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"testing"
 
@@ -13,6 +14,7 @@ import (
 
 func TestPassing(t *testing.T) {
 	t.Parallel()
+	noTLS := errors.New("host: server refused TLS connection")
 	server := func(code string) error { return fmt.Errorf("connect: %w", &pgconn.PgError{Code: code}) }
 	for _, c := range []struct {
 		err  error
@@ -31,6 +33,8 @@ func TestPassing(t *testing.T) {
 		{context.DeadlineExceeded, true},
 		{context.Canceled, false},
 		{&tls.CertificateVerificationError{}, false},
+		{fmt.Errorf("connect: %w", errors.Join(noTLS)), false},
+		{fmt.Errorf("connect: %w", errors.Join(noTLS, fmt.Errorf("host: %w", io.EOF))), true}, // and tried without
 		{nil, false},
 	} {
 		if got := Passing(c.err); got != c.want {
