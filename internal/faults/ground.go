@@ -39,7 +39,8 @@ type ground struct {
 	rules    *rules
 	disk     *disk        // the ledger's own, if there is one
 	losses   atomic.Int32 // of slots
-	stretch  float64      // of how long faults last
+	marks    marks
+	stretch  float64 // of how long faults last
 	enabled  enabled
 	rested   time.Time // when the clock was put forward, so that nothing that is owed waits for its time
 
@@ -51,6 +52,17 @@ type ground struct {
 type enabled struct {
 	mu sync.Mutex
 	at map[string][]time.Time
+}
+
+// explained reports whether a fault explains that a walpost ended by itself with a status.
+func (g *ground) explained(n *run) bool {
+	switch n.code {
+	case exitSetup:
+		return g.losses.Load() > 0
+	case exitConfig:
+		return g.rules.spoilt(n.started, n.ended)
+	}
+	return false
 }
 
 // enable lets a webhook's deliveries go on.
@@ -100,7 +112,7 @@ func prepare(ctx context.Context, admin, slot, dir string) (g *ground, err error
 		return g, err
 	}
 	at.Host, at.User = g.proxy.address(), url.UserPassword(roleName, "secret")
-	g.runner = &runner{config: g.rules.path, url: at.String(), logs: dir, problem: g.problem, lossy: func() bool { return g.losses.Load() > 0 }}
+	g.runner = &runner{config: g.rules.path, url: at.String(), logs: dir, problem: g.problem, explained: g.explained}
 	return g, nil
 }
 
@@ -193,8 +205,11 @@ func (g *ground) run(ctx context.Context, p plan) error {
 	for i := range p.workers {
 		workers.Go(func() { g.workload.work(playing, p.seed, i, p.pace) })
 	}
+	marking := sync.WaitGroup{}
+	marking.Go(func() { g.keepMarks(playing) })
 	players.Wait()
 	workers.Wait()
+	marking.Wait()
 	return g.settle(ctx, p.settle)
 }
 

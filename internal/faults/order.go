@@ -6,6 +6,8 @@ import (
 	"cmp"
 	"slices"
 	"time"
+
+	"github.com/walpost/walpost/internal/ledger"
 )
 
 // The webhook "ordered" has a key that several rows share: the beginning of their ids.
@@ -43,11 +45,12 @@ func (c *checker) checkOrder() {
 
 func (c *checker) ordered(d delivery, all []request) *ordered {
 	r, ok := c.workload.rows[d.event]
-	if !ok || c.recoveredAt(r.made, all) {
+	t := c.workload.transactions[r.transaction]
+	if !ok || c.fromTable(&r, t) {
 		return nil
 	}
 	o := &ordered{delivery: d, row: r, arrived: all[0].received}
-	if t := c.workload.transactions[r.transaction]; t != nil && t.fate == committed {
+	if t != nil && t.fate == committed {
 		o.ended = t.ended
 	}
 	for i := range all {
@@ -61,20 +64,22 @@ func (c *checker) ordered(d delivery, all []request) *ordered {
 	return o
 }
 
-// recoveredAt reports whether a row may have been read from the table: an incident is younger than it, and it wasn't
-// accepted before that.
-func (c *checker) recoveredAt(made time.Time, all []request) bool {
-	for i := range c.incidents {
-		at := c.incidents[i].At
-		if at.Before(made.Add(-time.Minute)) { // the incident's end is not known, and clocks are shifted
-			continue
+// fromTable reports whether a row may have been read from the table: it was not surely committed before a gap, nor made
+// after it.
+func (c *checker) fromTable(r *row, t *transaction) bool {
+	return slices.ContainsFunc(c.incidents, func(gap ledger.Incident) bool {
+		from, to := c.marks.below(gap.LSNFrom), time.Time{}
+		if gap.LSNTo != 0 {
+			to = c.marks.reached(gap.LSNTo)
 		}
-		if !slices.ContainsFunc(all, func(q request) bool { return q.succeeded() && q.answered.Before(at.Add(-time.Minute)) }) {
-			return true
-		}
-	}
-	return false
+		before := t != nil && t.fate == committed && t.ended.Before(from)
+		after := !to.IsZero() && r.made.After(to.Add(gapMargin))
+		return !before && !after
+	})
 }
+
+// gapMargin is for rows that the table and the new slot have both.
+const gapMargin = 5 * time.Second
 
 func (c *checker) checkWithin(list []*ordered) {
 	transactions := map[int64][]*ordered{}

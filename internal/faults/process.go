@@ -3,7 +3,6 @@
 package faults
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -13,7 +12,6 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -116,6 +114,7 @@ type run struct {
 	killed  bool
 	// point is where it is to kill itself; 0: nowhere. reached says that it has.
 	point   failpoint.Point
+	sighted *sighting // of its saying so
 	reached bool
 	// asked says that the suite ended it; the runner's mutex guards it.
 	asked bool
@@ -128,7 +127,7 @@ type runner struct {
 	config, url string
 	logs        string // folder for what each process says
 	problem     func(format string, args ...any)
-	lossy       func() bool // something was taken from the stream
+	explained   func(*run) bool // why it ended by itself is clear
 
 	mu    sync.Mutex
 	runs  []*run
@@ -189,8 +188,9 @@ func (r *runner) spawn() error {
 	if err != nil {
 		return err
 	}
-	n.cmd.Stderr = io.MultiWriter(n.log, whole)
-	n.cmd.Stdout = &announcement{ready: n.ready}
+	n.sighted = &sighting{text: []byte(failpoint.Reached(n.point))}
+	n.cmd.Stderr = io.MultiWriter(n.log, whole, n.sighted)
+	n.cmd.Stdout = &sighting{text: []byte(saysReady), then: func() { close(n.ready) }}
 	if n.hold, err = n.cmd.StdinPipe(); err != nil {
 		return errors.Join(err, whole.Close())
 	}
@@ -208,10 +208,8 @@ func (r *runner) spawn() error {
 func (r *runner) wait(n *run) {
 	_ = n.cmd.Wait() // what it says is in the state
 	n.ended, n.code = time.Now(), n.cmd.ProcessState.ExitCode()
-	if n.point != 0 && n.code == -1 && strings.Contains(n.log.String(), failpoint.Reached(n.point)) {
-		n.reached = true
-	}
-	_ = n.whole.Close() // a log that is cut short is told by what isn't in it
+	n.reached = n.point != 0 && n.code == -1 && n.sighted.seen // all that it said has been read
+	_ = n.whole.Close()                                        // a log that is cut short is told by what isn't in it
 	close(n.done)
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -220,8 +218,8 @@ func (r *runner) wait(n *run) {
 	}
 	switch {
 	case n.reached:
-	case n.code == exitSetup && r.lossy():
-		r.refusals++ // it has said what is wrong with slot or publication; a supervisor starts it again
+	case r.explained(n):
+		r.refusals++ // it has said what is wrong with slot, publication or configuration; a supervisor starts it again
 	default:
 		r.problem("walpost %d ended by itself with status %d:\n%s", n.number, n.code, n.log)
 	}
@@ -329,42 +327,4 @@ func (r *runner) close() {
 	}
 	r.mu.Unlock()
 	r.waiting.Wait()
-}
-
-// announcement closes ready when a process says so.
-type announcement struct {
-	ready chan struct{}
-	once  sync.Once
-}
-
-func (a *announcement) Write(b []byte) (int, error) {
-	if bytes.Contains(b, []byte(saysReady)) {
-		a.once.Do(func() { close(a.ready) })
-	}
-	return len(b), nil
-}
-
-// tail keeps the last lines of a log.
-type tail struct {
-	mu   sync.Mutex
-	text []byte
-}
-
-const tailBytes = 6 << 10
-
-func (t *tail) Write(b []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.text = append(t.text, b...)
-	if len(t.text) > 2*tailBytes {
-		t.text = append([]byte(nil), t.text[len(t.text)-tailBytes:]...)
-	}
-	return len(b), nil
-}
-
-// String is the tail.
-func (t *tail) String() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return string(t.text[max(0, len(t.text)-tailBytes):])
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"time"
 )
 
 // rules is the configuration file of the suite's walpost.
@@ -16,13 +17,47 @@ type rules struct {
 	mu      sync.Mutex
 	variant int  // counts the changes that make no difference to what is delivered
 	mended  bool // the webhook "mistaken" is corrected
+	edits   []edit
+}
+
+// edit is what was written into the file.
+type edit struct {
+	at  time.Time
+	bad bool
+}
+
+// spoilt reports whether the file was no good at some moment between two.
+func (r *rules) spoilt(from, to time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i, e := range r.edits {
+		if e.bad && e.at.Before(to) && (i+1 == len(r.edits) || r.edits[i+1].at.After(from)) {
+			return true
+		}
+	}
+	return false
+}
+
+// put replaces the file, as editors and Kubernetes do it: nobody reads a half. The caller holds mu.
+func (r *rules) put(text string, bad bool) error {
+	if err := os.WriteFile(r.path+".new", []byte(text), 0o600); err != nil {
+		return err
+	}
+	if bad {
+		r.edits = append(r.edits, edit{time.Now(), true}) // somebody may read it before we go on
+	}
+	err := os.Rename(r.path+".new", r.path)
+	if !bad {
+		r.edits = append(r.edits, edit{time.Now(), false})
+	}
+	return err
 }
 
 // write puts the present variant into the file.
 func (r *rules) write() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return replaceFile(r.path, r.text())
+	return r.put(r.text(), false)
 }
 
 // change writes another variant.
@@ -30,7 +65,7 @@ func (r *rules) change() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.variant++
-	return replaceFile(r.path, r.text())
+	return r.put(r.text(), false)
 }
 
 // mend corrects the webhook that is mistaken.
@@ -38,7 +73,7 @@ func (r *rules) mend() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.mended = true
-	return replaceFile(r.path, r.text())
+	return r.put(r.text(), false)
 }
 
 // brokenEdits are edits that must be refused.
@@ -53,15 +88,7 @@ var brokenEdits = []string{
 func (r *rules) spoil(which int) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return replaceFile(r.path, r.text()+brokenEdits[which%len(brokenEdits)])
-}
-
-// replaceFile is how editors and Kubernetes do it: nobody reads a half.
-func replaceFile(path, text string) error {
-	if err := os.WriteFile(path+".new", []byte(text), 0o600); err != nil {
-		return err
-	}
-	return os.Rename(path+".new", path)
+	return r.put(r.text()+brokenEdits[which%len(brokenEdits)], true)
 }
 
 // signingSecret is what every webhook signs with.
