@@ -1,17 +1,23 @@
 package daemon
 
-import "github.com/walpost/walpost/cdc"
+import (
+	"time"
 
-// recall asks the ledger once for all deliveries of a batch of recovered rows, any of which it may have; a question for
-// each would make a long recovery several times longer. The answer is good for this batch alone.
+	"github.com/walpost/walpost/cdc"
+)
+
+// recall asks the ledger once for all deliveries of a batch that it may have: of rows that were read from the table, and of
+// those that the slot sends again after a kill. A question for each would make a long recovery several times longer, and
+// keep a backlog from melting when another daemon takes over. The answer is good for this batch alone: nobody else
+// records what the stream brings, and a row comes once.
 func (r *router) recall(batch cdc.Batch) error {
 	r.recalled = nil
-	if len(batch) == 0 || !batch[0].Recovered {
-		return nil
-	}
-	p := r.plan.Load()
+	p, until := r.plan.Load(), r.recordedUntil()
 	var ids []string
 	for i := range batch {
+		if certain(&batch[i], batch[i].CommitTime, until) {
+			continue
+		}
 		e := event{source: batch[i]}
 		if r.parse(p, &e) != nil {
 			continue
@@ -33,6 +39,33 @@ func (r *router) recall(batch cdc.Batch) error {
 		_, r.recalled[id] = known[id]
 	}
 	return nil
+}
+
+// maxBacklog is for how many rows the ledger is asked at once.
+const maxBacklog = 1024
+
+// backlog adds to a batch what waits behind it, if the ledger is to be asked for it: a stream that is quicker than the ledger's
+// answers comes in batches of a row each otherwise.
+func (r *router) backlog(batch cdc.Batch, batches <-chan cdc.Batch) cdc.Batch {
+	until := r.recordedUntil()
+	for len(batch) > 0 && len(batch) < maxBacklog && !certain(&batch[len(batch)-1], batch[len(batch)-1].CommitTime, until) {
+		select {
+		case more, open := <-batches:
+			if !open {
+				return batch // the next receive says so again
+			}
+			batch = append(batch, more...)
+		default:
+			return batch
+		}
+	}
+	return batch
+}
+
+// certain reports whether the ledger can't know anything of a row's deliveries: it was committed after the time until which
+// somebody before us may have recorded some.
+func certain(row *cdc.Row, committed, until time.Time) bool {
+	return !row.Recovered && committed.After(until)
 }
 
 // lookUp gives those of the ids that the ledger has, from what was recalled if that has them all.

@@ -64,7 +64,7 @@ func (r *router) run(intake context.Context, batches <-chan cdc.Batch) error {
 			if !open {
 				return nil
 			}
-			if over, err := r.batch(intake, batch); over || err != nil {
+			if over, err := r.batch(intake, r.backlog(batch, batches)); over || err != nil {
 				return err
 			}
 		}
@@ -160,8 +160,7 @@ func (r *router) row(intake context.Context, row *cdc.Row) error {
 // unknown leaves out the deliveries that the ledger has already, and resolves them: after a kill the slot sends rows
 // again of which some deliveries were recorded, and those go their own way.
 func (r *router) unknown(e *event, deliveries []route.Delivery) ([]route.Delivery, error) {
-	certain := !e.source.Recovered && e.row.CommittedAt.After(r.recordedUntil())
-	if certain || len(deliveries) == 0 {
+	if len(deliveries) == 0 || certain(&e.source, e.row.CommittedAt, r.recordedUntil()) {
 		return deliveries, nil
 	}
 	ids := make([]string, len(deliveries))
