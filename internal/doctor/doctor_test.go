@@ -254,9 +254,10 @@ var harms = []harm{
 		p.sql("drop publication walpost")
 		p.sql("select pg_drop_replication_slot('SLOT')")
 	}},
-	{"the slot is lost", []string{"slot", "publication", "ledger"}, func(p *patient) {
+	{"the slot is lost, a backup is restored", []string{"slot", "publication", "ledger", "replication"}, func(p *patient) {
 		p.prepare()
 		p.started("pg_current_snapshot()")
+		p.sql("update walpost.checkpoint set lsn = 'FFFF/0'")
 		p.sql("select pg_drop_replication_slot('SLOT')")
 		p.sql("drop publication walpost")
 		p.sql("create publication walpost for all tables with (publish = 'insert')")

@@ -13,7 +13,9 @@ import (
 // checkpoint is the document of checkpoint.sql.
 type checkpoint struct {
 	LSN      string  `json:"lsn"`
+	Position uint64  `json:"position"` // LSN as a number
 	System   string  `json:"system"`
+	Timeline int32   `json:"timeline"`
 	Started  bool    `json:"started"` // something was confirmed
 	Snapshot bool    `json:"snapshot"`
 	Age      float64 `json:"age"`

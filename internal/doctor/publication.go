@@ -103,7 +103,7 @@ func (x *exam) missingPublication(t *table) ([]Finding, error) {
 		return one(Finding{
 			Severity: Loses, Found: found + ", and walpost has streamed before",
 			Why: "Rows that are inserted meanwhile are not in the stream, and the slot doesn't see a publication that is made after it.",
-			Fix: create + " -- then make a new slot, for which walpost reads the table: select pg_drop_replication_slot(" + literal(o.Slot) + ");",
+			Fix: create + " -- walpost run then makes a new slot, and reads from the table what was left out",
 		})
 	}
 	slot, err := x.slot()

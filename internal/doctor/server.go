@@ -123,7 +123,7 @@ func pooler(x *exam) ([]Finding, error) {
 	return ok("none: sessions lead to the server itself")
 }
 
-// replication: a replication connection can be opened, to the cluster that the checkpoint was made on.
+// replication: a replication connection can be opened, to a server that the checkpoint was made on.
 func replication(x *exam) ([]Finding, error) {
 	if err := x.refusals[byReplication]; err != nil {
 		return nil, &unconnected{err}
@@ -131,22 +131,24 @@ func replication(x *exam) ([]Finding, error) {
 	o := x.cfg.Outbox
 	ctx, cancel := context.WithTimeout(x.ctx, connectTimeout)
 	defer cancel()
-	identity, err := cdc.Identify(ctx, cdc.Options{
+	identity, err := cdc.Compare(ctx, cdc.Options{
 		ConnString: x.cfg.Database.ReplicationURL.Reveal(), Schema: o.Table.Schema, Table: o.Table.Name,
 		Columns: o.Table.Columns.Names(), Slot: o.Slot, Publication: o.Publication, Logger: zerolog.Nop(),
+		Resume: func(context.Context) (*cdc.Resume, error) { return x.resume(), nil },
 	})
 	if err != nil {
 		return one(x.unreplicated(err))
 	}
-	c, err := x.checkpoint()
-	if err == nil && c != nil && c.System != "" && c.System != identity.SystemID {
-		return one(Finding{
-			Severity: Stops, Found: fmt.Sprintf("the server is database system %s, the checkpoint was made on %s", identity.SystemID, c.System),
-			Why: "Positions of one system mean nothing on another: on a copy of the database, events would be sent twice.",
-			Fix: "connect to the server that the checkpoint belongs to, or use another slot name to begin anew",
-		})
-	}
 	return ok("allowed; database system %s, timeline %d", identity.SystemID, identity.Timeline)
+}
+
+// resume is where the checkpoint says to go on; nil: there is none, or it can't be read, which other checks say.
+func (x *exam) resume() *cdc.Resume {
+	c, err := x.checkpoint()
+	if err != nil || c == nil {
+		return nil
+	}
+	return &cdc.Resume{LSN: cdc.LSN(c.Position), SystemID: c.System, Timeline: c.Timeline}
 }
 
 // unreplicated says why there is no replication connection.
@@ -157,6 +159,10 @@ func (x *exam) unreplicated(err error) Finding {
 		f.Found, f.Fix = setup.Problem, setup.Fix
 	} else {
 		f.Found, f.Fix = x.explain(err)
+	}
+	if errors.Is(err, cdc.ErrOtherSystem) {
+		f.Why = "Positions of one system or history mean nothing in another: on a copy of the database, events would be sent twice."
+		return f
 	}
 	if s, failed := x.server(); failed == nil && s.Recovery {
 		f.Found, f.Fix = "a standby can't serve the slot", ""

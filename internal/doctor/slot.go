@@ -86,7 +86,7 @@ func (x *exam) missingSlot(found string) ([]Finding, error) {
 	return one(Finding{
 		Severity: Loses, Found: found + ", and the checkpoint has no snapshot to recover from",
 		Why: "Rows since the checkpoint are not in the stream, and can't be told from those that were sent.",
-		Fix: "walpost reconcile -- shows what was sent; then begin anew with another outbox.slot",
+		Fix: "decide: walpost adopt --start backlog delivers all rows of the table, with the same ids as ever, --start now none of them; then walpost run makes a new slot",
 	})
 }
 
