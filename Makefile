@@ -49,6 +49,10 @@ demo: ## see the main job done on a throw-away Postgres
 bench: ## drain, latency, memory and WAL figures, beside a plain HTTP client
 	go run ./bench
 
+.PHONY: fairness
+fairness: ## what dead, slow and flooded endpoints, and retries that come due at once, do to another's latency
+	go run ./bench fairness
+
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (default 20s)
 	@go list -f '{{.ImportPath}} {{.Dir}}' ./... | while read -r pkg dir; do \

@@ -149,13 +149,13 @@ func (d *database) daemon(ctx context.Context, name string) *exec.Cmd {
 	return cmd
 }
 
-// preload commits rows in transactions of perTx rows each.
-func (d *database) preload(ctx context.Context, rows, perTx int) error {
+// preload commits rows, numbered from first on, in transactions of perTx rows each.
+func (d *database) preload(ctx context.Context, first, rows, perTx int) error {
 	if _, err := d.conn.Exec(ctx, `set synchronous_commit = off`); err != nil {
 		return err
 	}
 	_, err := d.conn.Exec(ctx, fmt.Sprintf(`do $$ begin
-	for i in 0..%d loop
+	for i in %d..%d loop
 		insert into public.outbox (id, aggregate_type, aggregate_id, event_type, payload)
 		values (format('00000000-0000-4000-8000-%%s', lpad(i::text, 12, '0'))::uuid, 'contact', i, 'contact.tagged', jsonb_build_object(
 			'contact', jsonb_build_object('id', i, 'type', 'lead', 'name', 'Ada ' || i, 'email', 'ada' || i || '@example.com'),
@@ -163,7 +163,7 @@ func (d *database) preload(ctx context.Context, rows, perTx int) error {
 		if (i + 1) %% %d = 0 then commit; end if;
 	end loop;
 	commit;
-end $$`, rows-1, max(1, d.payload-100), perTx))
+end $$`, first, first+rows-1, max(1, d.payload-100), perTx))
 	return err
 }
 

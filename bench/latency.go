@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -45,51 +44,57 @@ func (g *ground) latency(ctx context.Context, rate int) (err error) {
 	}
 	defer func() { err = errors.Join(err, d.close(context.WithoutCancel(ctx))) }()
 	n := int(g.steady.Seconds()) * rate
-	if err := d.insert(ctx, d.conn, n); err != nil { // waits for the program's start
+	var took spans
+	var wrote, rss float64
+	err = d.serving(ctx, fmt.Sprintf("latency-%d", rate), func(pid int) error {
+		arriving := g.receiver.expect(n, answers{keep: true})
+		began := time.Now()
+		committed, err := d.insertAt(ctx, steadyType, 0, n, rate)
+		if err != nil {
+			return err
+		}
+		wrote = float64(n) / time.Since(began).Seconds()
+		err = arriving.await(ctx)
+		took, rss = arriving.since(committed), peak(pid)
+		return err
+	})
+	if err != nil {
 		return err
 	}
-	arriving := g.receiver.expect(1, answers{})
-	cmd := d.daemon(ctx, fmt.Sprintf("latency-%d", rate))
+	fmt.Printf("COMMIT to receipt at %d rows/s (%.0f were written) for %s: %s; RSS %.1f MiB\n", rate, wrote, g.steady, took, rss)
+	return nil
+}
+
+// serving does something while walpost runs, once it has delivered a first event.
+func (d *database) serving(ctx context.Context, name string, do func(pid int) error) error {
+	conn, err := pgx.Connect(ctx, d.url())
+	if err != nil {
+		return err
+	}
+	defer conn.Close(ctx) //nolint:errcheck // the server stops soon
+	const first = 90_000_000
+	if err := d.insert(ctx, conn, steadyType, first); err != nil {
+		return err
+	}
+	arriving := d.receiver.expect(1, answers{})
+	cmd := d.daemon(ctx, name)
 	cmd.Stderr = os.Stderr
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	<-arriving.done
-	arriving = g.receiver.expect(n, answers{keep: true})
-	began := time.Now()
-	committed, err := d.insertAt(ctx, n, rate)
-	if err != nil {
-		return err
+	err = arriving.await(ctx)
+	if err == nil {
+		err = do(cmd.Process.Pid)
 	}
-	wrote := float64(n) / time.Since(began).Seconds()
-	select {
-	case <-arriving.done:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	rss := peak(cmd.Process.Pid)
-	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		return err
-	}
-	if err := cmd.Wait(); err != nil {
-		return err
-	}
-	took := make([]time.Duration, 0, n)
-	arriving.mu.Lock()
-	for i, at := range committed {
-		// The receiver may have it before the client of the database has the answer to its COMMIT.
-		took = append(took, max(0, arriving.arrivals[eventID(i)].Sub(at)))
-	}
-	arriving.mu.Unlock()
-	slices.Sort(took)
-	at := func(q float64) time.Duration { return took[int(q*float64(len(took)-1))].Round(10 * time.Microsecond) }
-	fmt.Printf("COMMIT to receipt at %d rows/s (%.0f were written) for %s: p50 %s, p95 %s, p99 %s, max %s; RSS %.1f MiB\n",
-		rate, wrote, g.steady, at(.5), at(.95), at(.99), at(1), rss)
-	return nil
+	stopped := cmd.Process.Signal(syscall.SIGTERM)
+	return errors.Join(err, stopped, cmd.Wait())
 }
 
-// insertAt commits n rows at a rate, as far as the server keeps up, and gives the time of each COMMIT's return.
-func (d *database) insertAt(ctx context.Context, n, rate int) ([]time.Time, error) {
+// steadyType is the event type of what is inserted at a steady rate.
+const steadyType = "contact.tagged"
+
+// insertAt commits n rows of an event type, numbered from first on, at a rate, as far as the server keeps up, and gives the time of each COMMIT's return.
+func (d *database) insertAt(ctx context.Context, kind string, first, n, rate int) ([]time.Time, error) {
 	committed := make([]time.Time, n)
 	errs := make([]error, writers)
 	began := time.Now()
@@ -104,7 +109,7 @@ func (d *database) insertAt(ctx context.Context, n, rate int) ([]time.Time, erro
 			defer conn.Close(ctx) //nolint:errcheck // the server stops soon
 			for i := w; i < n && err == nil; i += writers {
 				time.Sleep(time.Until(began.Add(time.Duration(i) * time.Second / time.Duration(rate))))
-				err = d.insert(ctx, conn, i)
+				err = d.insert(ctx, conn, kind, first+i)
 				committed[i] = time.Now()
 			}
 			errs[w] = err
@@ -114,9 +119,9 @@ func (d *database) insertAt(ctx context.Context, n, rate int) ([]time.Time, erro
 	return committed, errors.Join(errs...)
 }
 
-func (d *database) insert(ctx context.Context, conn *pgx.Conn, i int) error {
+func (d *database) insert(ctx context.Context, conn *pgx.Conn, kind string, i int) error {
 	return outbox.Insert(ctx, conn, outbox.Event{
-		ID: eventID(i), AggregateType: "contact", AggregateID: strconv.Itoa(i), Type: "contact.tagged",
+		ID: eventID(i), AggregateType: "contact", AggregateID: strconv.Itoa(i), Type: kind,
 		Payload: json.RawMessage(payload(i, d.payload)),
 	})
 }

@@ -7,6 +7,10 @@
 // limit run in turn, each in a process of its own and from a fresh database: the machine may be noisy, the ratio of two
 // neighbours holds. The limits are a plain net/http client that posts the same bodies, and pg_recvlogical, which only
 // decodes. A River worker, in a module of its own under bench/peers, does the same job as a user would otherwise do it.
+//
+//	go run ./bench fairness
+//
+// measures what endpoints that are dead, slow or flooded do to another one's latency.
 package main
 
 import (
@@ -29,6 +33,8 @@ func main() {
 	switch command := append(os.Args, "")[1]; command {
 	case clientCommand:
 		err = runClient(ctx, os.Args[2:])
+	case fairnessCommand:
+		err = runFairness(ctx, os.Args[2:])
 	case profiledCommand:
 		err = runProfiled(os.Args[2:])
 	default:

@@ -42,7 +42,7 @@ func (g *ground) plain(ctx context.Context, s *scenario) (f figures, err error) 
 // drain starts walpost on an outbox that is full already.
 func (g *ground) drain(ctx context.Context, s *scenario) (figures, error) {
 	return g.work(ctx, s, s.hcl(g.receiver.url), func(ctx context.Context, d *database) (*exec.Cmd, error) {
-		return d.daemon(ctx, s.name), d.preload(ctx, s.rows(g), s.perTx)
+		return d.daemon(ctx, s.name), d.preload(ctx, 0, s.rows(g), s.perTx)
 	})
 }
 
@@ -108,7 +108,7 @@ func (g *ground) decode(ctx context.Context, s *scenario) (f figures, err error)
 		return f, err
 	}
 	defer func() { err = errors.Join(err, d.close(context.WithoutCancel(ctx))) }()
-	if err := d.preload(ctx, s.rows(g), s.perTx); err != nil {
+	if err := d.preload(ctx, 0, s.rows(g), s.perTx); err != nil {
 		return f, err
 	}
 	var end, bin string

@@ -3,10 +3,12 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -30,8 +32,11 @@ type expectation struct {
 	last     atomic.Int64
 	began    time.Time
 	done     chan struct{}
+	running  atomic.Int64 // requests that are being answered
+	peak     atomic.Int64 // the most of them at a time
 	mu       sync.Mutex
-	arrivals map[string]time.Time // by event id; nil: not kept
+	arrivals map[string]time.Time // the first of each event, by its id; nil: not kept
+	times    []time.Time          // of all arrivals, as far as they are kept
 }
 
 // answers say what the receiver does with a request.
@@ -139,6 +144,10 @@ func eventOf(body []byte) ([]byte, error) {
 // arrived counts a request, and says what to answer.
 func (e *expectation) arrived(id []byte) []byte {
 	now := time.Now()
+	running := e.running.Add(1)
+	defer e.running.Add(-1)
+	for peak := e.peak.Load(); running > peak && !e.peak.CompareAndSwap(peak, running); peak = e.peak.Load() {
+	}
 	if e.delay > 0 {
 		time.Sleep(e.delay)
 	}
@@ -147,6 +156,7 @@ func (e *expectation) arrived(id []byte) []byte {
 		if _, again := e.arrivals[string(id)]; !again {
 			e.arrivals[string(id)] = now
 		}
+		e.times = append(e.times, now)
 		e.mu.Unlock()
 	}
 	switch n := e.got.Add(1); n {
@@ -173,4 +183,63 @@ func hundredth(id []byte) int {
 // rate is arrivals per second between the first and the last.
 func (e *expectation) rate() float64 {
 	return float64(e.want-1) / time.Duration(e.last.Load()-e.first.Load()).Seconds()
+}
+
+// await waits until all have come.
+func (e *expectation) await(ctx context.Context) error {
+	select {
+	case <-e.done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("%d of %d arrived: %w", e.got.Load(), e.want, ctx.Err())
+	}
+}
+
+// since is how long each event took from its time, by its number, to its arrival.
+func (e *expectation) since(times []time.Time) spans {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	took := make(spans, len(times))
+	for i, at := range times {
+		// The receiver may have it before the client of the database has the answer to its COMMIT.
+		took[i] = max(0, e.arrivals[eventID(i)].Sub(at))
+	}
+	slices.Sort(took)
+	return took
+}
+
+// most is the highest number of arrivals in any window of that length, wherever it begins.
+func (e *expectation) most(window time.Duration) (n int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	slices.SortFunc(e.times, time.Time.Compare)
+	first := 0
+	for i, at := range e.times {
+		for at.Sub(e.times[first]) >= window {
+			first++
+		}
+		n = max(n, i-first+1)
+	}
+	return n
+}
+
+// spans are sorted durations.
+type spans []time.Duration
+
+// at is the quantile q, from 0 to 1.
+func (s spans) at(q float64) time.Duration { return s[int(q*float64(len(s)-1))] }
+
+func (s spans) String() string {
+	of := func(q float64) string { return s.at(q).Round(10 * time.Microsecond).String() }
+	return fmt.Sprintf("p50 %s, p95 %s, p99 %s, max %s", of(.5), of(.95), of(.99), of(1))
+}
+
+// quantile is the median of several measurements' quantile q.
+func quantile(all []spans, q float64) time.Duration {
+	values := make([]float64, len(all))
+	for i, s := range all {
+		values[i] = float64(s.at(q))
+	}
+	median, _, _ := spread(values)
+	return time.Duration(median).Round(10 * time.Microsecond)
 }

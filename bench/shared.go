@@ -69,16 +69,21 @@ func (g *ground) shared(ctx context.Context, s *scenario) (f figures, err error)
 
 // owe has a daemon fail every event once, so that the ledger owes them all.
 func (d *database) owe(ctx context.Context, s *scenario) error {
-	if err := d.preload(ctx, s.rows(d.ground), s.perTx); err != nil {
+	if err := d.preload(ctx, 0, s.rows(d.ground), s.perTx); err != nil {
 		return err
 	}
-	d.receiver.expect(s.arrivals(d.ground), answers{failing: 100})
+	return d.failOnce(ctx, s.arrivals(d.ground))
+}
+
+// failOnce has a daemon make n deliveries that fail.
+func (d *database) failOnce(ctx context.Context, n int) error {
+	d.receiver.expect(n, answers{failing: 100})
 	cmd := d.command(ctx, "run", "--log-level", "error")
 	cmd.Stderr = os.Stderr
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	if err := d.until(ctx, fmt.Sprintf("select count(*) = %d from walpost.delivery where attempts = 1", s.arrivals(d.ground))); err != nil {
+	if err := d.until(ctx, fmt.Sprintf("select count(*) = %d from walpost.delivery where attempts = 1", n)); err != nil {
 		return err
 	}
 	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {

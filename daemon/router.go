@@ -17,8 +17,8 @@ import (
 // queues, or into the ledger where a queue can't take them. It runs in one goroutine and never waits on HTTP.
 type router struct {
 	*pipeline
-	parsers map[*cdc.Relation]*outbox.Parser
-	debts   map[*queue]*debt
+	parsers  map[*cdc.Relation]*outbox.Parser
+	patience patience
 	// recordedUntil is when the ledger stops knowing deliveries of what the slot sends again.
 	recordedUntil func() time.Time
 	// recalled says of the deliveries of the present batch whether the ledger has them; nil unless it was asked.
@@ -30,7 +30,7 @@ type router struct {
 func newRouter(p *pipeline, recordedUntil func() time.Time) *router {
 	return &router{
 		pipeline: p, recordedUntil: recordedUntil,
-		parsers: map[*cdc.Relation]*outbox.Parser{}, debts: map[*queue]*debt{},
+		parsers: map[*cdc.Relation]*outbox.Parser{},
 	}
 }
 
@@ -41,18 +41,9 @@ const (
 	stallAfter = 3 * time.Second
 	// recentTraffic is how long after its last delivery a queue without work counts as kept waiting.
 	recentTraffic = time.Second
-	// patience is how long others may be kept waiting for one queue within debtWindow.
-	patience   = 100 * time.Millisecond
-	debtWindow = time.Second
 	// lookAgain is how often a blocked router looks whether the conditions above still hold.
 	lookAgain = 5 * time.Millisecond
 )
-
-// debt is the time that other queues were kept waiting for this one in the current window.
-type debt struct {
-	since time.Time
-	spent time.Duration
-}
 
 // run routes until the stream ends or the intake is stopped.
 func (r *router) run(intake context.Context, batches <-chan cdc.Batch) error {
@@ -304,26 +295,16 @@ func (r *router) offer(intake context.Context, p *plan, q *queue, d *delivery) a
 
 // patient reports whether to wait for room in q.
 func (r *router) patient(q *queue, now time.Time) bool {
-	if q.stalled(now) || q.held(now) {
-		return false
-	}
-	d := r.debts[q]
-	return d == nil || now.Sub(d.since) > debtWindow || d.spent < patience
+	return !q.stalled(now) && !q.held(now) && r.patience.left(now)
 }
 
 // charge books the time that the router was blocked on q, if another queue was kept waiting for it.
 func (r *router) charge(p *plan, q *queue, waited time.Duration) {
 	now := time.Now()
 	for _, other := range p.queues {
-		if other == q || !other.starving(now) {
-			continue
+		if other != q && other.starving(now) {
+			r.patience.charge(waited, now)
+			return
 		}
-		d := r.debts[q]
-		if d == nil || now.Sub(d.since) > debtWindow {
-			d = &debt{since: now}
-			r.debts[q] = d
-		}
-		d.spent += waited
-		return
 	}
 }

@@ -3,6 +3,9 @@ package ledger
 import (
 	"context"
 	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -268,5 +271,43 @@ func TestScheduleInVirtualTime(t *testing.T) {
 	f.shift(now + 1000*time.Hour)
 	if got := f.claim("crm", 1); len(got) != 0 {
 		t.Error("a failed delivery was due")
+	}
+}
+
+var workOfStep = regexp.MustCompile(`rows=(\d+) loops=(\d+)`)
+
+// TestClaimOfManyWebhooks: what a claim for hundreds of webhooks costs grows with what it brings, and not with its square.
+func TestClaimOfManyWebhooks(t *testing.T) {
+	t.Parallel()
+	const webhooks, each = 500, 4
+	f := newFixture(t, Options{})
+	f.db.Exec(t, `insert into walpost.event (id, aggregate_type, aggregate_id, type, payload, lsn, recorded_at)
+		select 'event-' || i, 'contact', i, 'tagged', '{}', '0/0'::pg_lsn + i, now() from generate_series(1, $1::int) i`, each)
+	f.db.Exec(t, `insert into walpost.delivery (id, event_id, topic, webhook, state, due_at, created_at, updated_at)
+		select gen_random_uuid(), 'event-' || i, 'contact.tagged', 'hook_' || w, 'pending', now(), now(), now()
+		from generate_series(1, $1::int) i, generate_series(1, $2::int) w`, each, webhooks)
+	var names []string
+	for i := range webhooks {
+		names = append(names, fmt.Sprintf("hook_%d", i+1))
+	}
+	conn := f.db.Conn(t)
+	rows, _ := conn.Query(t.Context(), "explain (analyze, costs off, timing off, summary off) "+claimSQL, names,
+		slices.Repeat([]int32{each}, webhooks), slices.Repeat([]time.Duration{time.Minute}, webhooks), int64(claimMaxBytes),
+		make([]time.Time, webhooks), slices.Repeat([]int32{1}, webhooks), slices.Repeat([]int32{each}, webhooks))
+	lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		t.Fatal(err)
+	}
+	loops := 0
+	for _, line := range lines {
+		found := workOfStep.FindStringSubmatch(line)
+		if found != nil {
+			loops, _ = strconv.Atoi(found[2])
+		}
+		if _, removed, ok := strings.Cut(line, "Rows Removed by Filter: "); ok {
+			if n, _ := strconv.Atoi(removed); n*loops > 10*webhooks*each {
+				t.Errorf("%d rows are looked at in vain:\n%s", n*loops, strings.Join(lines, "\n"))
+			}
+		}
 	}
 }

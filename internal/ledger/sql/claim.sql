@@ -56,7 +56,7 @@ candidate as (
     where b.whole
 ),
 affordable as materialized (
-    select id, first, due_at, n
+    select id, first, due_at, n, max(n) over (partition by first) as last
     from (
         select id, first, due_at, n, most,
             sum(bytes) over (order by due_at, first, n) - bytes as before,
@@ -78,10 +78,10 @@ claimed as (
 )
 select c.id, c.topic, c.webhook, c.state, c.attempts, c.fence, a.due_at, walpost.now(),
     coalesce(c.order_key, ''), coalesce(c.order_n, 0),
-    coalesce((select max(b.n) from behind b where b.first = a.first), 0)
-        > (select max(x.n) from affordable x where x.first = a.first) as more,
+    coalesce(h.n, 0) > a.last as more,
     e.id, e.aggregate_type, e.aggregate_id, e.type, e.payload, e.headers, e.created_at, e.committed_at, e.lsn::text
 from claimed c
 join affordable a on a.id = c.id
+left join (select first, max(n) as n from behind group by first) h on h.first = a.first
 join walpost.event e on e.id = c.event_id
 order by coalesce(c.order_lsn, e.lsn), c.order_n, c.id
