@@ -43,10 +43,11 @@ type Claimed struct {
 	Order          Order // to be given back, too
 	More           bool  // the ledger owes others of the key, beyond those of this claim
 	Event          *outbox.Row
+	due            time.Time // of the first in the key
 }
 
 // Claim takes due deliveries, the longest due first for each webhook, skipping disabled webhooks and what others are
-// claiming or attempt under a lease. One whose lease has ended may be left for up to 10 s (floors). The result is in commit
+// claiming or attempt under a lease. One whose lease has ended may be left for up to 10 s (floors.go). The result is in commit
 // order, and may be shorter than the capacities allow although more is due: payloads are bounded to 16 MiB, but for one.
 // Several daemons may claim at once; each delivery goes to one of them.
 //
@@ -64,27 +65,56 @@ func (l *Ledger) Claim(ctx context.Context, capacities []Capacity) ([]Claimed, e
 		webhooks[i], limits[i], leases[i] = c.Webhook, int4(max(0, c.Limit)), c.Lease
 		runs[i], most[i] = int4(min(max(1, c.Run), MaxRun)), int4(max(c.Limit, c.Most))
 	}
-	from := l.floors.from(capacities, time.Now())
+	if err := l.look(ctx, capacities); err != nil {
+		return nil, fmt.Errorf("claim deliveries: %w", err)
+	}
+	from := l.floors.from(capacities)
 	rows, _ := l.pool.Query(ctx, claimSQL, webhooks, limits, leases, int64(claimMaxBytes), from, runs, most)
-	claimed, err := pgx.CollectRows(rows, l.scanClaimed)
+	claimed, err := pgx.CollectRows(rows, scanClaimed)
 	if err != nil {
 		return nil, fmt.Errorf("claim deliveries: %w", err)
 	}
+	l.raiseFloors(capacities, claimed)
 	return claimed, nil
 }
 
-func (l *Ledger) scanClaimed(row pgx.CollectableRow) (Claimed, error) {
+// raiseFloors moves the floors to where the next claims begin.
+func (l *Ledger) raiseFloors(capacities []Capacity, claimed []Claimed) {
+	var bytes int
+	type found struct {
+		n    int
+		last time.Time
+	}
+	of := make(map[string]found, len(capacities))
+	for i := range claimed {
+		c := &claimed[i]
+		bytes += len(c.Event.Payload)
+		f := of[c.Webhook]
+		f.n++
+		if c.due.After(f.last) {
+			f.last = c.due
+		}
+		of[c.Webhook] = f
+	}
+	now := time.Now()
+	for _, c := range capacities {
+		f := of[c.Webhook]
+		if c.Limit <= 0 {
+			continue
+		}
+		more := f.n > 0 && (f.n >= c.Limit || bytes >= claimMaxBytes)
+		l.floors.claimed(c.Webhook, f.last, more, now)
+	}
+}
+
+func scanClaimed(row pgx.CollectableRow) (Claimed, error) {
 	var c Claimed
 	var id pgtype.UUID
-	var due, now time.Time
 	var event eventScan
 	err := row.Scan(append([]any{
-		&id, &c.Topic, &c.Webhook, &c.State, &c.Attempt, &c.Fence, &due, &now,
+		&id, &c.Topic, &c.Webhook, &c.State, &c.Attempt, &c.Fence, &c.due,
 		&c.Order.Key, &c.Order.N, &c.More,
 	}, event.targets()...)...)
-	if err == nil {
-		l.floors.raise(c.Webhook, due, now)
-	}
 	c.ID, c.Event = id.String(), event.row()
 	c.Attempt++
 	return c, err

@@ -79,8 +79,7 @@ func TestClaimHonoursLimitOrderAndLease(t *testing.T) {
 	f := newFixture(t, Options{})
 	for n := range 5 {
 		e := event(n, 50)
-		d := delivery(e, "crm", Pending)
-		d.DueIn = -time.Duration(5-n) * time.Minute // the first is due longest
+		d := delivery(e, "crm", Pending) // due now: the first is due longest
 		if n == 4 {
 			d.DueIn = time.Hour
 		}
@@ -114,9 +113,7 @@ func TestClaimBoundsBytes(t *testing.T) {
 	f := newFixture(t, Options{})
 	for n, size := range []int{20 << 20, 9 << 20, 9 << 20} {
 		e := event(n, size)
-		d := delivery(e, "crm", Pending)
-		d.DueIn = -time.Duration(5-n) * time.Minute
-		f.mustRecord(owed(e, d))
+		f.mustRecord(owed(e, delivery(e, "crm", Pending)))
 	}
 	for i, want := range []int{1, 2, 0} { // the first is over the limit by itself; the second and third start below it
 		if got := len(f.claim("crm", 10)); got != want {

@@ -9,9 +9,12 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
 )
 
 var (
+	//go:embed sql/prune_groups.sql
+	pruneGroupsSQL string
 	//go:embed sql/prune_deliveries.sql
 	pruneDeliveriesSQL string
 	//go:embed sql/prune_quarantine.sql
@@ -49,8 +52,8 @@ func (l *Ledger) Prune(ctx context.Context, retention time.Duration) (Pruned, er
 	err := errors.Join(
 		l.rollAttempts(ctx, retention, &p),
 		l.pruneAttempts(ctx, retention, &p),
-		l.pruneReferring(ctx, pruneDeliveriesSQL, retention, &p.Deliveries, &p.Events),
-		l.pruneReferring(ctx, pruneQuarantineSQL, retention, &p.Quarantined, &p.Events),
+		l.pruneDeliveries(ctx, retention, &p),
+		l.pruneQuarantine(ctx, retention, &p),
 		l.pruneCaptures(ctx, &p),
 	)
 	if err != nil {
@@ -88,28 +91,78 @@ func (l *Ledger) pruneAttempts(ctx context.Context, retention time.Duration, p *
 	}
 }
 
-// pruneReferring deletes rows that refer to events, and with each chunk the events that only these referred to.
-func (l *Ledger) pruneReferring(ctx context.Context, sql string, retention time.Duration, rows, events *int64) error {
-	for {
-		var referred []string
-		err := l.briefly(ctx, func(tx pgx.Tx) error {
-			found, _ := tx.Query(ctx, sql, retention, chunk)
-			var err error
-			if referred, err = pgx.CollectRows(found, pgx.RowTo[string]); err != nil || len(referred) == 0 {
+// pruneDeliveries deletes finished deliveries, and with each chunk the events that only these referred to.
+func (l *Ledger) pruneDeliveries(ctx context.Context, retention time.Duration, p *Pruned) error {
+	type group struct {
+		Webhook string
+		State   State
+	}
+	rows, _ := l.pool.Query(ctx, pruneGroupsSQL)
+	groups, err := pgx.CollectRows(rows, pgx.RowToStructByPos[group])
+	if err != nil {
+		return fmt.Errorf("find what is over: %w", err)
+	}
+	for _, g := range groups {
+		from := pgtype.Timestamptz{InfinityModifier: pgtype.NegativeInfinity, Valid: true}
+		for more := true; more; {
+			n, err := l.pruneReferring(ctx, p, func(tx pgx.Tx) (referred []string, err error) {
+				var event string
+				var at time.Time
+				rows, _ := tx.Query(ctx, pruneDeliveriesSQL, retention, chunk, g.Webhook, g.State, from)
+				_, err = pgx.ForEachRow(rows, []any{&event, &at}, func() error {
+					referred = append(referred, event)
+					if at.After(from.Time) {
+						from = pgtype.Timestamptz{Time: at, Valid: true}
+					}
+					return nil
+				})
+				return referred, err
+			})
+			if err != nil {
 				return err
 			}
-			tag, err := tx.Exec(ctx, pruneEventsSQL, referred)
-			*events += tag.RowsAffected()
-			return err
+			p.Deliveries += int64(n)
+			more = n == chunk
+		}
+	}
+	return nil
+}
+
+// pruneQuarantine deletes resolved entries, and with each chunk the events that only these referred to.
+func (l *Ledger) pruneQuarantine(ctx context.Context, retention time.Duration, p *Pruned) error {
+	for {
+		n, err := l.pruneReferring(ctx, p, func(tx pgx.Tx) ([]string, error) {
+			rows, _ := tx.Query(ctx, pruneQuarantineSQL, retention, chunk)
+			return pgx.CollectRows(rows, pgx.RowTo[string])
 		})
 		if err != nil {
-			return fmt.Errorf("delete what is over: %w", err)
+			return err
 		}
-		*rows += int64(len(referred))
-		if len(referred) < chunk {
+		p.Quarantined += int64(n)
+		if n < chunk {
 			return nil
 		}
 	}
+}
+
+// pruneReferring has rows deleted, which gives the events that they referred to, and deletes those of the events that nothing
+// refers to any more. It gives the number of rows.
+func (l *Ledger) pruneReferring(ctx context.Context, p *Pruned, remove func(pgx.Tx) ([]string, error)) (rows int, err error) {
+	var events int64
+	err = l.briefly(ctx, func(tx pgx.Tx) error {
+		referred, err := remove(tx)
+		if rows = len(referred); err != nil || rows == 0 {
+			return err
+		}
+		tag, err := tx.Exec(ctx, pruneEventsSQL, referred)
+		events = tag.RowsAffected()
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("delete what is over: %w", err)
+	}
+	p.Events += events
+	return rows, nil
 }
 
 // briefly runs f in a transaction that gives up rather than wait for locks.

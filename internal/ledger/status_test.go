@@ -34,7 +34,7 @@ func TestStatusCountsAreBounded(t *testing.T) {
 		t.Errorf("counts are\n%s\nwant\n%s", strings.Join(got, ", "), want)
 	}
 	plan := explain(t, f.pool, statusWebhooksSQL, CountLimit)
-	for _, index := range []string{"delivery_due", "delivery_parked", "delivery_ended"} {
+	for _, index := range []string{"delivery_due", "delivery_parked", "delivery_finished"} {
 		if !strings.Contains(plan, " "+index) {
 			t.Errorf("index %s is not used", index)
 		}

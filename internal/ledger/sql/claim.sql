@@ -1,16 +1,18 @@
 -- Takes due deliveries of the given webhooks, each with its event, for as long as the webhook's lease. Index: delivery_due
--- to find them, in due order and from the webhook's floor ($5) on; delivery_pkey and event_pkey, row by row, whatever the
--- planner thinks of their number. What others are claiming is skipped. $4 bounds the payload bytes, but for the first.
--- With nothing due, nothing is written. No indexed column is changed.
+-- to find them, in due order and from the webhook's floor ($5) on; event_pkey, once for each. The rows are locked by then, so
+-- that they are updated where they were found (ctid), and no indexed column is changed: a claim costs the same beside however
+-- many others. What others are claiming is skipped. $4 bounds the payload bytes, but for the first. With nothing due,
+-- nothing is written.
 --
 -- What is held behind one of them in its key comes with it, up to $6 of a key and $7 of a webhook in all: they are sent one
--- after the other. Index: delivery_order. They stay held, and nobody else attempts them, since they are had only
--- behind the one that is out. more: the ledger owes others of the key.
+-- after the other. Indexes: delivery_order, delivery_pkey. They stay held, and nobody else attempts them, since they are
+-- had only behind the one that is out. more: the ledger owes others of the key.
 with due as materialized (
-    select d.id, d.due_at, d.event_id, d.webhook, d.order_key, c.run, c.most
-    from unnest($1::text[], $2::int[], $5::timestamptz[], $6::int[], $7::int[]) as c (webhook, capacity, floor, run, most)
+    select d.ctid as tid, d.id, d.due_at, d.event_id, d.webhook, d.order_key, c.lease, c.run, c.most
+    from unnest($1::text[], $2::int[], $3::interval[], $5::timestamptz[], $6::int[], $7::int[])
+        as c (webhook, capacity, lease, floor, run, most)
     cross join lateral (
-        select d.id, d.due_at, d.event_id, d.webhook, d.order_key
+        select d.ctid, d.id, d.due_at, d.event_id, d.webhook, d.order_key
         from walpost.delivery d
         where d.webhook = c.webhook and d.state in ('pending', 'retrying') and not d.held
             and d.due_at >= c.floor and d.due_at <= walpost.now()
@@ -24,7 +26,7 @@ with due as materialized (
     )
 ),
 behind as materialized (
-    select h.id as first, f.id, f.event_id, f.ready, h.run,
+    select h.id as first, h.due_at, h.webhook, h.lease, h.run, h.most, f.id, f.event_id, f.ready,
         row_number() over (partition by h.id order by f.order_lsn, f.order_n, f.id) as n
     from due h
     cross join lateral (
@@ -37,51 +39,47 @@ behind as materialized (
     ) f
 ),
 locked as materialized (
-    select f.id
+    select f.id, f.ctid as tid
     from walpost.delivery f
     where f.id = any (array(select id from behind where n < run and ready)) and f.held and f.state in ('pending', 'retrying')
     for update skip locked
 ),
+-- whole: nothing of the key is left out before it.
 candidate as (
-    select h.id, h.event_id, h.id as first, h.due_at, 0::bigint as n, h.webhook, h.most
+    select h.tid, h.event_id, h.id as first, h.due_at, 0::bigint as n, true as whole, h.webhook, h.lease, h.most
     from due h
     union all
-    select b.id, b.event_id, b.first, h.due_at, b.n, h.webhook, h.most
-    from (
-        select b.*, bool_and(l.id is not null) over (partition by b.first order by b.n) as whole
-        from behind b
-        left join locked l on l.id = b.id
-    ) b
-    join due h on h.id = b.first
-    where b.whole
+    select l.tid, b.event_id, b.first, b.due_at, b.n,
+        bool_and(l.id is not null) over (partition by b.first order by b.n), b.webhook, b.lease, b.most
+    from behind b
+    left join locked l on l.id = b.id
 ),
 affordable as materialized (
-    select id, first, due_at, n, max(n) over (partition by first) as last
+    select c.*, max(n) over (partition by first) as taken
     from (
-        select id, first, due_at, n, most,
-            sum(bytes) over (order by due_at, first, n) - bytes as before,
-            row_number() over (partition by webhook order by due_at, first, n) as place
-        from (
-            select c.*, coalesce((select octet_length(e.payload) from walpost.event e where e.id = c.event_id), 0) as bytes
-            from candidate c
-        ) c
+        select c.tid, c.first, c.due_at, c.n, c.whole, c.lease, c.most,
+            max(c.n) over (partition by c.first) as owed,
+            sum(b.bytes) filter (where c.whole) over (order by c.due_at, c.first, c.n) - b.bytes as before,
+            count(*) filter (where c.whole) over (partition by c.webhook order by c.due_at, c.first, c.n) as place,
+            e.id, e.aggregate_type, e.aggregate_id, e.type, e.payload, e.headers, e.created_at, e.committed_at, e.lsn
+        from candidate c
+        join walpost.event e on e.id = c.event_id
+        cross join lateral (select coalesce(octet_length(e.payload), 0)) as b (bytes)
     ) c
-    where before <= $4::bigint and place <= most
+    where whole and before <= $4::bigint and place <= most
 ),
 claimed as (
     update walpost.delivery d
     set fence = d.fence + 1,
-        leased_until = walpost.now() + ($3::interval[])[array_position($1::text[], d.webhook)],
+        leased_until = walpost.now() + a.lease,
         updated_at = walpost.now()
-    where d.id = any (array(select id from affordable))
-    returning d.id, d.event_id, d.topic, d.webhook, d.state, d.attempts, d.fence, d.order_key, d.order_lsn, d.order_n
+    from affordable a
+    where d.ctid = a.tid
+    returning d.id as delivery, d.topic, d.webhook, d.state, d.attempts, d.fence, a.due_at, d.order_key, d.order_lsn, d.order_n,
+        a.owed > a.taken as more,
+        a.id, a.aggregate_type, a.aggregate_id, a.type, a.payload, a.headers, a.created_at, a.committed_at, a.lsn
 )
-select c.id, c.topic, c.webhook, c.state, c.attempts, c.fence, a.due_at, walpost.now(),
-    coalesce(c.order_key, ''), coalesce(c.order_n, 0),
-    coalesce(h.n, 0) > a.last as more,
-    e.id, e.aggregate_type, e.aggregate_id, e.type, e.payload, e.headers, e.created_at, e.committed_at, e.lsn::text
+select c.delivery, c.topic, c.webhook, c.state, c.attempts, c.fence, c.due_at, coalesce(c.order_key, ''), coalesce(c.order_n, 0), c.more,
+    c.id, c.aggregate_type, c.aggregate_id, c.type, c.payload, c.headers, c.created_at, c.committed_at, c.lsn::text
 from claimed c
-join affordable a on a.id = c.id
-left join (select first, max(n) as n from behind group by first) h on h.first = a.first
-join walpost.event e on e.id = c.event_id
-order by coalesce(c.order_lsn, e.lsn), c.order_n, c.id
+order by coalesce(c.order_lsn, c.lsn), c.order_n, c.delivery

@@ -1,6 +1,6 @@
 -- Outcomes of deliveries that were not recorded before, with their attempts. Index: delivery_pkey.
 -- After a crash the delivery may be there: only one without an attempt takes the outcome, and a new fence shuts out
--- whoever attempts it too. Those of an ordered key are held: order_settle.sql lets one out. The attempt is logged if the outcome counts, so that a repeated batch logs it once.
+-- whoever attempts it too. Those of an ordered key are held: order_settle.sql lets one out. Nothing is due before now (floor.go). The attempt is logged if the outcome counts, so that a repeated batch logs it once.
 with new as (
     select *
     from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::int[], $7::text[], $8::interval[],
@@ -15,7 +15,7 @@ applied as (
          last_status, last_class, last_verdict, created_at, updated_at, finished_at,
          order_key, order_lsn, order_n, held)
     select id, event_id, topic, webhook, state, case when verdict = 'interrupted' then n - 1 else n end,
-        walpost.now() + due_in, fence, status, class, verdict, walpost.now(), walpost.now(),
+        walpost.now() + greatest(due_in, '0'), fence, status, class, verdict, walpost.now(), walpost.now(),
         case when state in ('delivered', 'failed', 'cancelled') then walpost.now() end,
         nullif(order_key, ''), case when order_key <> '' then order_lsn::pg_lsn end,
         case when order_key <> '' then order_n end, order_key <> ''

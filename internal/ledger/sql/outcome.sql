@@ -1,6 +1,6 @@
 -- Outcomes of recorded deliveries, with their attempts; gives the ids of those that came too late. Index: delivery_pkey.
 -- An outcome counts under its own fence, once in a schedule. While the attempt ran, the delivery may have been parked:
--- then only a final state gets it out. An interrupted attempt changes neither state nor number.
+-- then only a final state gets it out. An interrupted attempt changes neither state nor number. Nothing is due before now (floor.go).
 with new as (
     select *
     from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::int[], $7::text[], $8::interval[],
@@ -16,7 +16,7 @@ applied as (
             else new.state
         end,
         attempts = case when new.verdict = 'interrupted' then d.attempts else new.n end,
-        due_at = walpost.now() + new.due_in,
+        due_at = walpost.now() + greatest(new.due_in, '0'),
         leased_until = null,
         last_status = new.status,
         last_class = new.class,

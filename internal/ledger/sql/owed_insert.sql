@@ -1,5 +1,5 @@
 -- Deliveries without an attempt to report. Index: delivery_pkey.
--- What is recorded already is at least as far, so a repeat after a crash changes nothing. Those of an ordered key are held:
+-- What is recorded already is at least as far, so a repeat after a crash changes nothing. Nothing is due before now (floor.go). Those of an ordered key are held:
 -- order_settle.sql lets one out. None of them is parked any more once its webhook is enabled; order_lock.sql keeps that so.
 insert into walpost.delivery
     (id, event_id, topic, webhook, state, attempts, due_at, fence, created_at, updated_at, finished_at,
@@ -11,7 +11,7 @@ select id, event_id, topic, webhook,
         ) then 'pending'
         else state
     end,
-    attempts, case when order_key <> '' and fence = 0 then 'infinity' else walpost.now() + due_in end, fence,
+    attempts, case when order_key <> '' and fence = 0 then 'infinity' else walpost.now() + greatest(due_in, '0') end, fence,
     walpost.now(), walpost.now(),
     case when state in ('delivered', 'failed', 'cancelled') then walpost.now() end,
     nullif(order_key, ''), case when order_key <> '' then order_lsn::pg_lsn end, case when order_key <> '' then order_n end,

@@ -1,5 +1,5 @@
 -- Deliveries by webhook and state, each counted up to $1, so that the cost doesn't grow with the table. The names are found by
--- skipping from one to the next. Indexes: delivery_due, delivery_parked, delivery_ended.
+-- skipping from one to the next. Indexes: delivery_due, delivery_parked, delivery_finished.
 with recursive owing as (
     (select webhook from walpost.delivery where state in ('pending', 'retrying') order by webhook limit 1)
     union all
