@@ -17,10 +17,11 @@ type feed struct {
 	confirm  atomic.Pointer[Position] // highest position given to Confirm
 	idle     atomic.Pointer[Position] // and to Idle
 	counters counters
+	recheck  chan struct{} // capacity 1
 }
 
 func newFeed(buffer int) *feed {
-	f := &feed{batches: make(chan Batch, buffer), advanced: make(chan struct{}, 1)}
+	f := &feed{batches: make(chan Batch, buffer), advanced: make(chan struct{}, 1), recheck: make(chan struct{}, 1)}
 	f.tracker.Store(newTracker(0, 0, f.advanced))
 	f.confirm.Store(&Position{})
 	f.idle.Store(&Position{})
@@ -53,6 +54,15 @@ func (f *feed) Confirm(p Position) { raisePosition(&f.confirm, p) }
 // Idle is Confirm for a p that no checkpoint is at. One at or above p.Commit must be durable: between it and p there are
 // no rows.
 func (f *feed) Idle(p Position) { raisePosition(&f.idle, p) }
+
+// Recheck has a Source ask now whether the server still has its stream: another connection of this process was lost without
+// a word, and the stream's own would take minutes to be missed.
+func (f *feed) Recheck() {
+	select {
+	case f.recheck <- struct{}{}:
+	default:
+	}
+}
 
 func raisePosition(v *atomic.Pointer[Position], p Position) {
 	for {

@@ -59,6 +59,7 @@ func New(o Options) (*Daemon, error) {
 	d.working, d.stopWork = context.WithCancel(context.Background())
 	d.leadership = newLeadership(d.pipeline, o.Lease, d.join)
 	d.overtaken, d.goesOn = d.leadership.giveUp, d.leadership.goesOn
+	d.leadership.rejoined = d.reconnect
 	d.title = ledger.Title{Name: o.Name, Version: o.Version, Tag: tag()}
 	first, err := d.newDraft(o.Config, o.Version, nil)
 	if err != nil {
@@ -174,6 +175,13 @@ func (d *Daemon) join(ctx context.Context) (*ledger.Member, error) {
 	return ledger.Join(ctx, ledger.Membership{
 		ConnString: cfg.Database.ReplicationURL.Reveal(), Slot: cfg.Outbox.Slot, Title: d.title, Lease: d.options.Lease,
 	})
+}
+
+// reconnect replaces connections of which we can't tell whether the server still has them: one was lost, and a firewall or a
+// router that forgets one without a word forgets all.
+func (d *Daemon) reconnect() {
+	d.ledger.Renew()
+	d.source.Recheck()
 }
 
 // tag is unlike that of any other daemon, or of an earlier one with the same name.

@@ -37,6 +37,8 @@ type leadership struct {
 	join  func(context.Context) (*ledger.Member, error)
 	lease time.Duration
 	state trouble
+	// rejoined is called when a session was lost while we led, and nobody else has the lead.
+	rejoined func()
 	// again, of capacity 1, ends the pause between two beats.
 	again chan struct{}
 
@@ -48,7 +50,8 @@ type leadership struct {
 	stop    context.CancelFunc
 	won     chan struct{} // closed when leading begins
 	member  *ledger.Member
-	heard   chan struct{} // closed when it is known again whether we lead
+	led     *ledger.Member // the session by which we lead, or led last
+	heard   chan struct{}  // closed when it is known again whether we lead
 	// known is when that was, from began on.
 	known atomic.Int64
 	began time.Time
@@ -61,7 +64,7 @@ func newLeadership(p *pipeline, lease time.Duration, join func(context.Context) 
 		pipeline: p, lease: lease, join: join, state: trouble{log: p.log, what: "join the daemons of the slot"},
 		again: make(chan struct{}, 1), role: Joining, since: time.Now(), won: make(chan struct{}),
 		heard: make(chan struct{}), began: time.Now(),
-		unbind: func() bool { return false },
+		unbind: func() bool { return false }, rejoined: func() {},
 	}
 }
 
@@ -124,7 +127,7 @@ func (l *leadership) turn(ctx context.Context, member *ledger.Member, watch *loo
 		return err
 	}
 	if leads {
-		l.win()
+		l.win(member)
 		return nil
 	}
 	l.lose()
@@ -186,11 +189,16 @@ func (o *lookout) expired(member *ledger.Member, leader *ledger.Peer) bool {
 	return before.Equal(leader.Seen)
 }
 
-// win begins to lead, unless we do already.
-func (l *leadership) win() {
+// win begins to lead, unless we do already. That we do by another session than before means that one was lost.
+func (l *leadership) win(member *ledger.Member) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	lost := l.led != member
+	l.led = member
 	if l.leading != nil {
+		if lost {
+			l.rejoined()
+		}
 		return
 	}
 	l.setRole(Leader, "")

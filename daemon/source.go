@@ -24,6 +24,8 @@ type source interface {
 	// Idle says that one at or above its last commit is.
 	Idle(cdc.Position)
 	Stats() cdc.Stats
+	// Recheck has it ask whether its connection is still there.
+	Recheck()
 }
 
 var (

@@ -14,6 +14,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/rs/zerolog"
@@ -108,6 +109,7 @@ func (o *Options) setDefaults() {
 type Ledger struct {
 	options Options
 	pool    *pgxpool.Pool
+	lines   *lines // of the pool, and of Listen
 	queue   *queue
 	pending *semaphore.Weighted
 
@@ -148,7 +150,9 @@ func Open(ctx context.Context, o Options) (*Ledger, error) {
 	}
 	setSessionParams(&config.ConnConfig.Config, o.Application)
 	config.MaxConns = maxConns
-	config.ConnConfig.DialFunc = impatient(config.ConnConfig.DialFunc)
+	var open lines
+	config.ConnConfig.DialFunc = open.dialed(config.ConnConfig.DialFunc)
+	config.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error { return endWithClient(ctx, conn.PgConn()) }
 	var sessions renewal
 	sessions.watch(&config.ConnConfig.Config)
 	pool, err := pgxpool.NewWithConfig(ctx, config)
@@ -159,6 +163,7 @@ func Open(ctx context.Context, o Options) (*Ledger, error) {
 	return &Ledger{
 		options: o,
 		pool:    pool,
+		lines:   &open,
 		queue:   newQueue(),
 		pending: semaphore.NewWeighted(o.MaxPending),
 	}, nil
@@ -174,6 +179,13 @@ func setSessionParams(config *pgconn.Config, application string) {
 		}
 	}
 	maps.Copy(config.RuntimeParams, sessionParams)
+}
+
+// Renew is for when another connection to the server was lost without a word: the pool's sessions are replaced, those that
+// are in use when what they do has ended, for which the server has a few seconds.
+func (l *Ledger) Renew() {
+	l.pool.Reset()
+	l.lines.doubt()
 }
 
 // Close closes the pool. Run must have returned.

@@ -67,6 +67,9 @@ func Join(ctx context.Context, o Membership) (*Member, error) {
 	}
 	_, err = conn.Exec(ctx, memberSettings)
 	if err == nil {
+		err = endWithClient(ctx, conn.PgConn())
+	}
+	if err == nil {
 		_, err = conn.Exec(ctx, joinSQL, memberKey(o.Slot))
 	}
 	if err != nil {

@@ -15,7 +15,8 @@ func TestSilentServerIsNoticed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ours, theirs := net.Pipe()
 		defer theirs.Close()
-		dial := impatient(func(context.Context, string, string) (net.Conn, error) { return ours, nil })
+		var all lines
+		dial := all.dialed(func(context.Context, string, string) (net.Conn, error) { return ours, nil })
 		conn, err := dial(t.Context(), "tcp", "database:5432")
 		if err != nil {
 			t.Fatal(err)
@@ -39,6 +40,15 @@ func TestSilentServerIsNoticed(t *testing.T) {
 		begin = time.Now()
 		if _, err := conn.Read(make([]byte, 1)); err == nil || time.Since(begin) != readLimit {
 			t.Errorf("read after that: after %s with %v", time.Since(begin), err)
+		}
+		// Once there is doubt, also the read that waits is given up soon.
+		begin = time.Now()
+		time.AfterFunc(time.Second, all.doubt)
+		if _, err := conn.Read(make([]byte, 1)); err == nil || time.Since(begin) != time.Second+doubtLimit {
+			t.Errorf("read in doubt: after %s with %v", time.Since(begin), err)
+		}
+		if err := conn.Close(); err != nil || len(all.open) != 0 {
+			t.Errorf("%d lines are open after the end: %v", len(all.open), err)
 		}
 	})
 }
