@@ -49,10 +49,25 @@ type look struct {
 	gap   gap
 	ended bool // the transactions that had been running are read; then those that began
 
-	txn     *txn  // to the tracker; nil: no row since the last place that was reached
-	xid     int64 // of its latest row
-	held    int   // its rows
-	ordinal int   // of the next row of the look
+	txn   *txn  // to the tracker; nil: no row since the last place that was reached
+	xid   int64 // of its latest row
+	count int   // rows of the look
+}
+
+// ordinals number the rows that are given at the same position: a session that takes over from a lost one on an idle server
+// goes on at the position where that was.
+type ordinals struct {
+	at   LSN
+	next int
+}
+
+func (o *ordinals) take(at LSN) (n int) {
+	if at != o.at {
+		o.at, o.next = at, 0
+	}
+	n = o.next
+	o.next++
+	return n
 }
 
 // look reads what is new and hands it over.
@@ -67,6 +82,7 @@ func (s *polling) look(ctx context.Context) error {
 		s.repeated = false
 		return nil
 	}
+	failpoint.Hit(failpoint.Marked)
 	if err := l.read(ctx); err != nil {
 		l.giveUp()
 		return err
@@ -260,27 +276,32 @@ func xidArray(xids []int64) string {
 	return b.String()
 }
 
-// add puts a row into the batch. Between two transactions is a place where a checkpoint may be.
+// add puts a row into the batch. A full one is handed over when the next row is known: between two transactions is a place
+// where a checkpoint may be, so that who takes only what is handed over has it whole.
 func (l *look) add(ctx context.Context, xid int64, values [][]byte) error {
-	if l.held >= l.opts.MaxBatchRows && xid != l.xid {
-		if l.ended {
+	if len(l.batch) >= l.opts.MaxBatchRows || l.bytes >= l.opts.MaxBatchBytes {
+		switch {
+		case xid == l.xid:
+		case l.ended:
 			l.close(l.gap.endedBefore(xid))
-		} else {
+		default:
 			l.close(l.gap.before(xid))
+		}
+		if err := l.flush(ctx); err != nil {
+			return err
 		}
 	}
 	if l.txn == nil {
-		l.txn, l.held = l.tracker.Load().begin(l.mark.position), 0
+		l.txn = l.tracker.Load().begin(l.mark.position)
 	}
 	l.xid = xid
 	l.txn.hold()
 	failpoint.Hit(failpoint.Decoded)
 	l.batch = append(l.batch, Row{
 		Relation: l.relation, Values: values, CommitLSN: l.mark.position, CommitTime: l.mark.time, XID: uint32(xid),
-		Ordinal: l.ordinal, Recovered: l.repeated, txn: l.txn,
+		Ordinal: l.ordinals.take(l.mark.position), Recovered: l.repeated, txn: l.txn,
 	})
-	l.held++
-	l.ordinal++
+	l.count++
 	l.counters.rows.Add(1)
 	if l.repeated {
 		l.counters.recovered.Add(1)
@@ -288,10 +309,7 @@ func (l *look) add(ctx context.Context, xid int64, values [][]byte) error {
 	for _, v := range values {
 		l.bytes += len(v)
 	}
-	if len(l.batch) < l.opts.MaxBatchRows && l.bytes < l.opts.MaxBatchBytes {
-		return nil
-	}
-	return l.flush(ctx)
+	return nil
 }
 
 // close says that the rows up to a place are all there.
@@ -302,7 +320,7 @@ func (l *look) close(seen snapshot) {
 		failpoint.Hit(failpoint.Received)
 	}
 	l.reached(settling{txn: l.txn, position: l.mark.position, seen: seen}, l.mark.flushed)
-	l.txn, l.held = nil, 0
+	l.txn = nil
 }
 
 // flush hands the batch over, and waits for room without a statement, and soon without notifications: nothing on the server

@@ -4,6 +4,8 @@ import (
 	"context"
 	"strconv"
 	"time"
+
+	"github.com/walpost/walpost/internal/failpoint"
 )
 
 // readOlder reads what the checkpoint's snapshot doesn't see where the column of transactions is younger than that: the
@@ -19,9 +21,10 @@ func (s *polling) readOlder(ctx context.Context) error {
 		l.giveUp()
 		return s.classify(err)
 	}
+	failpoint.Hit(failpoint.OlderRead)
 	l.close(l.mark.seen)
 	s.since, s.repeated, s.older = l.mark.seen, false, false
-	s.opts.Logger.Info().Int("rows", l.ordinal).Dur("took", time.Since(began)).
+	s.opts.Logger.Info().Int("rows", l.count).Dur("took", time.Since(began)).
 		Msg("table read by blocks, once: the column that is polled is younger than the checkpoint")
 	return nil
 }

@@ -10,6 +10,8 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/rs/zerolog"
+
+	"github.com/walpost/walpost/internal/failpoint"
 )
 
 // Poller gives the committed rows of one table without logical replication. Each look takes a snapshot and reads the rows
@@ -29,6 +31,7 @@ type Poller struct {
 	// has meaning while the server's timeline stays. nil: none.
 	kept      *snapshot
 	unsettled []settling
+	ordinals  ordinals
 	batch     Batch // read, and not yet handed over
 	bytes     int   // of its values
 }
@@ -334,6 +337,7 @@ func (s *polling) settle(flushed LSN) {
 		s.unsettled = s.unsettled[1:]
 		if at.txn != nil {
 			s.tracker.Load().commitSeen(at.txn, at.position, at.seen.String())
+			failpoint.Hit(failpoint.Settled)
 		} else {
 			s.tracker.Load().idle(at.position)
 		}

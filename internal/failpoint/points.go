@@ -61,6 +61,12 @@ const (
 	DrainQueuesEmpty
 	// DrainFlushed: the ledger has it all.
 	DrainFlushed
+	// Marked: polling has found that there is something new, and read nothing of it.
+	Marked
+	// Settled: what polling has read is on the server's disk, and a checkpoint may have passed it.
+	Settled
+	// OlderRead: polling has read the rows that are older than its column, and no checkpoint knows.
+	OlderRead
 	// LossRecorded: the loss of a slot is an incident, and nothing was done about it.
 	LossRecorded
 	// SlotDropped: what was left of the lost slot is gone.
@@ -108,6 +114,9 @@ var names = [end]string{
 	DrainFlushed:      "drain-flushed",
 	DrainCheckpointed: "drain-checkpointed",
 	DrainConfirmed:    "drain-confirmed",
+	Marked:            "marked",
+	Settled:           "settled",
+	OlderRead:         "older-read",
 	LossRecorded:      "loss-recorded",
 	SlotDropped:       "slot-dropped",
 	SlotMade:          "slot-made",

@@ -88,7 +88,7 @@ func (c *checker) checkGone() {
 			q := &all[i]
 			for _, gone := range answers[d.webhook] {
 				if q.received.After(gone.at.Add(goneGrace)) && !c.enabledBetween(d.webhook, gone.at, q.received) &&
-					c.heard(gone.run, gone.at) && hostFaultsOf(c.journal.during(gone.at.Add(-time.Second), q.received)) == "" {
+					c.heard(gone.run, gone.at) && c.source.hostFaultsOf(c.journal.during(gone.at.Add(-time.Second), q.received)) == "" {
 					c.problem("gone: %v was sent %s after its webhook had answered 410:\n%s", d, q.received.Sub(gone.at), c.story(d.event))
 					return
 				}

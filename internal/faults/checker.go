@@ -65,6 +65,7 @@ var invariants = []func(*checker){
 	(*checker).checkSchedule,
 	(*checker).checkOrder,
 	(*checker).checkGone,
+	(*checker).checkCancelled,
 	(*checker).checkCounters,
 	(*checker).checkIncidents,
 }
@@ -199,9 +200,6 @@ func (c *checker) unrecoverable(r *row, t *transaction) bool {
 	return slices.ContainsFunc(c.journal.during(t.ended.Add(-time.Second), t.ended.Add(time.Second)), func(s *spell) bool { return s.loses })
 }
 
-// lossKinds are of the incidents that slots and publications leave.
-var lossKinds = []string{"slot_lost", "publication_lost"}
-
 // gaps tells the incidents, beside where a transaction was committed.
 func (c *checker) gaps(t *transaction) string {
 	var s strings.Builder
@@ -229,7 +227,7 @@ func (c *checker) checkDelivery(d delivery) {
 	case want == arrives && arrived && (state == "" || state == string(arrives)):
 	case want == arrives && arrived && quarantined == 1 && c.rules.mended:
 		// A walpost died while it routed it anew, and the slot has brought it since: when that claim ends it is sent once more.
-	case want != arrives && state == string(want) && !arrived && quarantined <= 1:
+	case want != arrives && (state == string(want) || want == isParked && state == string(ledger.Cancelled)) && !arrived && quarantined <= 1:
 		c.figures.accounted[state]++
 	case state == "pending" || state == "retrying" || state == "parked":
 		c.figures.owed++
@@ -310,7 +308,7 @@ func (c *checker) checkIncidents() {
 	for i := range c.incidents {
 		incident := &c.incidents[i]
 		c.figures.incidents[incident.Kind]++
-		if !slices.Contains(lossKinds, incident.Kind) || c.losses.Load() == 0 || incident.ResolvedAt.IsZero() {
+		if !slices.Contains(c.source.incidents, incident.Kind) || c.losses.Load() == 0 || incident.ResolvedAt.IsZero() {
 			c.problem("incident %s at %s, resolved %s: %s", incident.Kind, incident.At, incident.ResolvedAt, incident.Detail)
 		}
 	}

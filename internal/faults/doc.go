@@ -15,19 +15,20 @@
 //	  - proxy.go: delays, freezes, cuts and resets connections
 //	  - process.go: walpost as a process that may be killed, frozen and drained
 //	  - faults.go: a fault is a named value with inject and heal; the goroutines that inject them
-//	  - processfaults.go, hostfaults.go, endpointfaults.go, streamfaults.go, disk_linux.go: the faults
-//	  - checker.go, arrivals.go, repeats.go: the invariants of DESIGN §3, asked of the three records
+//	  - processfaults.go, hostfaults.go, endpointfaults.go, streamfaults.go, pollfaults.go, operatorfaults.go, disk_linux.go: the faults
+//	  - source.go: what is different for a walpost that streams and one that polls
+//	  - checker.go, arrivals.go, order.go, repeats.go: the invariants of DESIGN §3, asked of the three records
 //	  - story.go, journal.go, recoverytimes.go, summary.go: what is told of it
 //
 // Hands, one goroutine each, inject faults side by side: into the daemon's process, into Postgres and the network, into the
-// endpoints, and into the stream. Each plays its faults as a deck of cards that is shuffled anew when it is through, so even
+// endpoints, into what the source needs, and into what an operator does. Each plays its faults as a deck of cards that is shuffled anew when it is through, so even
 // a short run meets every kind. When the time is over everything is healed, the rest is delivered, and the checker speaks:
 //
 //   - lost: a committed row whose deliveries neither arrived nor are accounted for in the ledger as their endpoint demands
 //   - ghost: something that arrived or is in the ledger, and wasn't committed (rolled back, to a savepoint too)
 //   - identity: two ids for one delivery, or one id for two; two bodies for one delivery; a wrong signature
 //   - repeat: an attempt after a success, without a fault that explains it; explained ones are counted by cause
-//   - schedule: an attempt before its time; gone: one after a 410
+//   - schedule: an attempt before its time; gone, cancelled: one after a 410, or a cancellation
 //   - owed: something is unfinished although all is well, or the slot doesn't move
 //   - counters, incidents: what walpost says of it isn't so
 //
@@ -36,7 +37,8 @@
 //
 // How to run it:
 //
-//	go test ./internal/faults                                        # short: 15 s of faults, under a minute in all
+//	go test ./internal/faults                                        # short: 15 s of faults with each source, about a minute in all
+//	FAULTS_MODE=polling FAULTS_FOR=1h go test -v -timeout 0 -run TestFaults ./internal/faults
 //	FAULTS_FOR=1h go test -v -timeout 0 -run TestFaults ./internal/faults
 //	FAULTS_SEED=42 FAULTS_ONLY='kill|restart' go test -v ./internal/faults
 //

@@ -25,7 +25,8 @@ type ordeal struct {
 	before, during, after func(*trial, context.Context) error
 }
 
-// trials are ordeals in a row, each on what the one before has left: every start but the first is a recovery from a kill.
+// trials are ordeals of a walpost that streams, in a row, each on what the one before has left: every start but the first is a
+// recovery from a kill.
 var trials = map[string][]ordeal{
 	"stream": {
 		{point: failpoint.Decoded},
@@ -74,18 +75,40 @@ var trials = map[string][]ordeal{
 	},
 }
 
+// pollTrials are those of one that polls: the points that are on its own way.
+var pollTrials = map[string][]ordeal{
+	"poll": {
+		{point: failpoint.Marked},
+		{point: failpoint.Decoded},
+		{point: failpoint.HandedOver},
+		{point: failpoint.Received},
+		{point: failpoint.Settled},
+		{point: failpoint.SlotAcquired},
+		{point: failpoint.OlderRead, before: (*trial).remakeColumn},
+	},
+	"poll: checkpoint": {
+		{point: failpoint.BeforeCheckpoint},
+		{point: failpoint.AfterCheckpoint},
+		{point: failpoint.BeforeConfirm},
+		{point: failpoint.AfterConfirm},
+		{point: failpoint.DrainCheckpointed, after: (*trial).terminate},
+	},
+}
+
 // TestEveryFailpointIsTried: a point that nobody is killed at proves nothing.
 func TestEveryFailpointIsTried(t *testing.T) {
 	t.Parallel()
 	tried := map[failpoint.Point]int{}
-	for _, list := range trials {
-		for i := range list {
-			tried[list[i].point]++
+	for _, of := range []map[string][]ordeal{trials, pollTrials} {
+		for _, list := range of {
+			for i := range list {
+				tried[list[i].point]++
+			}
 		}
 	}
 	for _, p := range failpoint.All() {
-		if tried[p] != 1 {
-			t.Errorf("failpoint %s is in %d trials, want it in one", p, tried[p])
+		if tried[p] == 0 {
+			t.Errorf("failpoint %s is in no trial", p)
 		}
 	}
 }
@@ -103,18 +126,20 @@ func TestFailpoints(t *testing.T) {
 	server := pgtest.Start(t, settings)
 	seed := environment(t).seed
 	t.Logf("seed %d", seed)
-	for name, list := range trials {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			try(t, server, list, seed)
-		})
+	for by, of := range map[*source]map[string][]ordeal{&streaming: trials, &polling: pollTrials} {
+		for name, list := range of {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				try(t, by, server, list, seed)
+			})
+		}
 	}
 }
 
-func try(t *testing.T, server *pgembed.Server, list []ordeal, seed uint64) {
+func try(t *testing.T, by *source, server *pgembed.Server, list []ordeal, seed uint64) {
 	t.Helper()
 	db := pgtest.NewOn(t, server)
-	g, err := prepare(t.Context(), db.URL, db.Name, logFolder(t))
+	g, err := prepare(t.Context(), by, db.URL, db.Name, logFolder(t))
 	t.Cleanup(g.close)
 	if err != nil {
 		t.Fatal(err)
@@ -266,6 +291,13 @@ func (tr *trial) reload(context.Context) error {
 func (tr *trial) terminate(ctx context.Context) error {
 	_, err := tr.runner.drain(ctx)
 	return err
+}
+
+// remakeColumn has polling begin with rows that are older than its column.
+func (tr *trial) remakeColumn(ctx context.Context) error {
+	spell := tr.journal.begin(fault{name: "column made anew", rereads: true})
+	defer tr.journal.end(spell)
+	return tr.exec(ctx, remakeColumnSQL)
 }
 
 // dropSlot takes the slot away, with what was committed since.

@@ -17,6 +17,8 @@ type fault struct {
 	skews bool
 	// loses says that it takes from the stream what only the table has then.
 	loses bool
+	// rereads says that the table is read by blocks afterwards.
+	rereads bool
 	// inject begins it. heal, which may be nil, ends it; it is called whatever has happened meanwhile.
 	inject func(ctx context.Context, g *ground, random *rand.Rand) (heal func(context.Context) error, err error)
 }
@@ -26,17 +28,6 @@ type hand struct {
 	name   string
 	faults []fault
 	pause  time.Duration // between two faults, at most, stretched as the faults are
-}
-
-// hands are those that play.
-func (g *ground) hands() []hand {
-	return []hand{
-		// A process that lives for less than ParkAfter gets nowhere while an endpoint hangs.
-		{"process", processFaults, 8 * time.Second},
-		{"host", hostFaults, 2500 * time.Millisecond},
-		{"endpoint", endpointFaults(), 800 * time.Millisecond},
-		{"stream", streamFaults, 40 * time.Second},
-	}
 }
 
 // deck is a hand's faults in an order that the seed decides, shuffled anew whenever it is through.

@@ -18,7 +18,7 @@ func TestScheduleFollowsFromTheSeed(t *testing.T) {
 		random       uint64
 	}
 	draw := func(seed uint64) (cards []card) {
-		for i, h := range (&ground{}).hands() {
+		for i, h := range streaming.hands() {
 			d := h.deck(plan{seed: seed, stretch: 1, only: regexp.MustCompile(".")}, i)
 			for range 3 * len(h.faults) {
 				s := d.next()
@@ -38,7 +38,7 @@ func TestScheduleFollowsFromTheSeed(t *testing.T) {
 	for _, c := range first {
 		met[c.name]++
 	}
-	for _, h := range (&ground{}).hands() {
+	for _, h := range streaming.hands() {
 		for _, f := range h.faults {
 			if met[f.name] < 3 {
 				t.Errorf("%s is played %d times in three rounds", f.name, met[f.name])

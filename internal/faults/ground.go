@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,15 +21,13 @@ import (
 	"github.com/walpost/walpost/internal/pgembed"
 )
 
-const (
-	roleName    = "walpost_faults" // whom walpost connects as
-	publication = "faults"
-)
+const publication = "faults"
 
 // ground is where a suite takes place: Postgres, network, endpoints, walpost, and what is known of them.
 type ground struct {
 	server   *pgembed.Server // nil if it is not to be restarted
 	admin    string          // connection string of a superuser, past the proxy
+	source   *source
 	slot     string
 	proxy    *proxy
 	receiver *receiver
@@ -42,7 +41,9 @@ type ground struct {
 	marks    marks
 	stretch  float64 // of how long faults last
 	enabled  enabled
-	rested   time.Time // when the clock was put forward, so that nothing that is owed waits for its time
+	// cancelled are deliveries that an operator gave up.
+	cancelled cancellations
+	rested    time.Time // when the clock was put forward, so that nothing that is owed waits for its time
 
 	mu       sync.Mutex
 	problems []string // what went wrong that no fault explains
@@ -82,9 +83,10 @@ func (g *ground) problem(format string, args ...any) {
 }
 
 // prepare makes everything but walpost run, in the database that admin leads to. dir is for files.
-func prepare(ctx context.Context, admin, slot, dir string) (g *ground, err error) {
+func prepare(ctx context.Context, by *source, admin, slot, dir string) (g *ground, err error) {
 	g = &ground{
-		admin: admin, slot: slot, journal: &journal{}, workload: newWorkload(admin), enabled: enabled{at: map[string][]time.Time{}}, stretch: 1,
+		admin: admin, source: by, slot: slot, journal: &journal{}, workload: newWorkload(by, admin), stretch: 1,
+		enabled: enabled{at: map[string][]time.Time{}}, cancelled: cancellations{of: map[string]*cancellation{}},
 	}
 	defer func() {
 		if err != nil {
@@ -107,18 +109,19 @@ func prepare(ctx context.Context, admin, slot, dir string) (g *ground, err error
 	if g.ledger, err = ledger.Open(ctx, ledger.Options{ConnString: g.admin}); err != nil {
 		return g, err
 	}
-	g.rules = &rules{path: filepath.Join(dir, "walpost.hcl"), receiver: g.receiver.url(), slot: slot}
+	g.rules = &rules{path: filepath.Join(dir, "walpost.hcl"), receiver: g.receiver.url(), slot: slot, outbox: by.outbox}
 	if err := g.rules.write(); err != nil {
 		return g, err
 	}
-	at.Host, at.User = g.proxy.address(), url.UserPassword(roleName, "secret")
+	at.Host, at.User = g.proxy.address(), url.UserPassword(by.role, "secret")
 	g.runner = &runner{config: g.rules.path, url: at.String(), logs: dir, problem: g.problem, explained: g.explained}
 	return g, nil
 }
 
 // prepareDatabase makes the outbox and the role that walpost has, which owns nothing but what it makes itself.
 func (g *ground) prepareDatabase(ctx context.Context) error {
-	return g.exec(ctx, workloadDDL, `
+	statements := []string{
+		workloadDDL, `
 		create table public.outbox (
 			id             uuid primary key default gen_random_uuid(),
 			aggregate_type text not null,
@@ -129,11 +132,17 @@ func (g *ground) prepareDatabase(ctx context.Context) error {
 			created_at     timestamptz not null default now()
 		)`,
 		// The role belongs to the server, which may have other grounds.
-		"do $$ begin create role "+roleName+" login replication password 'secret';"+
+		"do $$ begin create role {role} " + g.source.attributes + " password 'secret';" +
 			" exception when duplicate_object or unique_violation then null; end $$",
-		"do $$ begin execute format('grant create on database %I to "+roleName+"', current_database()); end $$",
-		"grant select on public.outbox to "+roleName,
-		"create publication "+publication+" for table public.outbox with (publish = 'insert')")
+		"do $$ begin execute format('grant create on database %I to {role}', current_database()); end $$",
+		"grant select on public.outbox to {role}",
+	}
+	for _, sql := range append(statements, g.source.table...) {
+		if err := g.exec(ctx, g.named(sql)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // useDisk puts the ledger's tables on a disk of their own, if there is one, before walpost makes them.
@@ -147,8 +156,8 @@ func (g *ground) useDisk(ctx context.Context) error {
 			return err
 		}
 		for _, sql := range []string{
-			fmt.Sprintf("create tablespace faults_ledger owner %s location '%s'", roleName, path),
-			fmt.Sprintf("alter role %s set default_tablespace = 'faults_ledger'", roleName),
+			fmt.Sprintf("create tablespace faults_ledger owner %s location '%s'", g.source.role, path),
+			fmt.Sprintf("alter role %s set default_tablespace = 'faults_ledger'", g.source.role),
 		} {
 			if _, err := conn.Exec(ctx, sql); err != nil {
 				return fmt.Errorf("execute %q: %w", sql, err)
@@ -199,7 +208,7 @@ func (g *ground) run(ctx context.Context, p plan) error {
 	playing, cancel := context.WithTimeout(ctx, p.lasts)
 	defer cancel()
 	var players, workers sync.WaitGroup
-	for i, h := range g.hands() {
+	for i, h := range g.source.hands() {
 		players.Go(func() { g.play(playing, h.deck(p, i)) })
 	}
 	for i := range p.workers {
@@ -246,7 +255,7 @@ func (g *ground) comeToRest(ctx context.Context) error {
 func (g *ground) awaitRest(ctx context.Context) error {
 	return g.with(ctx, func(conn *pgx.Conn) error {
 		var last string
-		if err := conn.QueryRow(ctx, "select pg_current_wal_lsn()::text").Scan(&last); err != nil {
+		if err := conn.QueryRow(ctx, g.source.last).Scan(&last); err != nil {
 			return err
 		}
 		for {
@@ -264,14 +273,19 @@ func (g *ground) awaitRest(ctx context.Context) error {
 // forward is how far the clock is put in the end: more than any lease.
 const forward = 10 * time.Minute
 
+// leftSQL counts what is unfinished; {passed} is the source's.
 const leftSQL = `select
-	(select count(*) from walpost.delivery where state in ('pending', 'retrying') or state = 'parked' and webhook <> all ($3)),
+	(select count(*) from walpost.delivery where state in ('pending', 'retrying')
+		or (state = 'parked' or state = 'cancelled' and last_class = 'held') and webhook <> all ($3)),
 	(select count(*) from walpost.webhook where disabled_at is not null and name <> all ($3)),
-	(select confirmed_flush_lsn >= $1::text::pg_lsn - 1 from pg_replication_slots where slot_name = $2),
+	{passed},
 	(select lsn::text || ' epoch ' || epoch from walpost.checkpoint where slot = $2)`
 
 // left says what is unfinished; "" is nothing.
 func (g *ground) left(ctx context.Context, conn *pgx.Conn, last string) (string, error) {
+	if err := g.replayCancelled(ctx); err != nil {
+		return "", err
+	}
 	closed := []string{}
 	for i := range webhooks {
 		if webhooks[i].outcome == isParked {
@@ -285,11 +299,11 @@ func (g *ground) left(ctx context.Context, conn *pgx.Conn, last string) (string,
 	var owed, disabled int
 	var passed bool
 	var checkpoint string
-	if err := conn.QueryRow(ctx, leftSQL, last, g.slot, closed).Scan(&owed, &disabled, &passed, &checkpoint); err != nil {
+	if err := conn.QueryRow(ctx, strings.Replace(leftSQL, "{passed}", g.source.passed, 1), last, g.slot, closed).Scan(&owed, &disabled, &passed, &checkpoint); err != nil {
 		return "", err
 	}
 	if owed+disabled > 0 || !passed {
-		return fmt.Sprintf("%d deliveries are owed, %d webhooks disabled, the slot has passed %s: %v, checkpoint %s",
+		return fmt.Sprintf("%d deliveries are owed, %d webhooks disabled, %s has passed: %v, checkpoint %s",
 			owed, disabled, last, passed, checkpoint), nil
 	}
 	return "", nil

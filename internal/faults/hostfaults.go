@@ -18,14 +18,12 @@ import (
 	"github.com/walpost/walpost/internal/pgembed"
 )
 
-// hostFaults happen to Postgres and to the network between it and walpost.
+// hostFaults happen to Postgres and to the network between it and walpost, whatever the source.
 var hostFaults = []fault{
 	restarted("postgres: fast restart", pgembed.Fast),
 	restarted("postgres: immediate restart", pgembed.Immediate),
-	ended("walsender terminated", "backend_type = 'walsender'"),
 	ended("ledger sessions terminated", ledgerSessions),
-	ended("all sessions of walpost terminated", "usename = '"+roleName+"'"),
-	{name: "walsender frozen", lasts: 3 * time.Second, inject: freezeWalsender},
+	ended("all sessions of walpost terminated", "usename = '{role}'"),
 	{name: "ledger locked", lasts: 4 * time.Second, inject: lockLedger},
 	{name: "ledger read-only", lasts: 3 * time.Second, inject: refuseWrites},
 	{name: "ledger's disk full", lasts: 3 * time.Second, inject: fillDisk},
@@ -65,7 +63,15 @@ var hostFaults = []fault{
 }
 
 // ledgerSessions are walpost's connections but for the walsender.
-const ledgerSessions = "backend_type = 'client backend' and usename = '" + roleName + "'"
+const ledgerSessions = "backend_type = 'client backend' and usename = '{role}'"
+
+// walsenderFaults happen to the connection that streams.
+var walsenderFaults = []fault{
+	ended("walsender terminated", "backend_type = 'walsender'"),
+	{name: "walsender frozen", lasts: 3 * time.Second, inject: func(ctx context.Context, g *ground, _ *rand.Rand) (func(context.Context) error, error) {
+		return g.freezeBackend(ctx, "select coalesce(max(active_pid), 0) from pg_replication_slots where slot_name = '{slot}'")
+	}},
+}
 
 func restarted(name string, mode pgembed.Mode) fault {
 	return fault{name: name, inject: func(ctx context.Context, g *ground, _ *rand.Rand) (func(context.Context) error, error) {
@@ -76,12 +82,14 @@ func restarted(name string, mode pgembed.Mode) fault {
 // ended terminates sessions.
 func ended(name, which string) fault {
 	return fault{name: name, inject: func(ctx context.Context, g *ground, _ *rand.Rand) (func(context.Context) error, error) {
-		return nil, g.exec(ctx, "select pg_terminate_backend(pid) from pg_stat_activity where "+which)
+		return nil, g.exec(ctx, g.named("select pg_terminate_backend(pid) from pg_stat_activity where "+which))
 	}}
 }
 
-// named puts the slot's name into a statement.
-func (g *ground) named(sql string) string { return strings.ReplaceAll(sql, "{slot}", g.slot) }
+// named puts the names of the slot and of walpost's role into a statement.
+func (g *ground) named(sql string) string {
+	return strings.NewReplacer("{slot}", g.slot, "{role}", g.source.role).Replace(sql)
+}
 
 // exec runs statements on a connection past the proxy.
 func (g *ground) exec(ctx context.Context, statements ...string) error {
@@ -126,13 +134,10 @@ func statements(list ...string) func(context.Context, *ground, *rand.Rand) (func
 	}
 }
 
-// freezeWalsender stops the server's process that reads the slot: its connection is open, and silent.
-func freezeWalsender(ctx context.Context, g *ground, _ *rand.Rand) (heal func(context.Context) error, err error) {
+// freezeBackend stops the server's process that a query gives: its connection is open, and silent.
+func (g *ground) freezeBackend(ctx context.Context, query string) (heal func(context.Context) error, err error) {
 	var pid int
-	err = g.with(ctx, func(conn *pgx.Conn) error {
-		const reader = "select coalesce(max(active_pid), 0) from pg_replication_slots where slot_name = $1"
-		return conn.QueryRow(ctx, reader, g.slot).Scan(&pid)
-	})
+	err = g.with(ctx, func(conn *pgx.Conn) error { return conn.QueryRow(ctx, g.named(query)).Scan(&pid) })
 	if err != nil || pid == 0 {
 		return nil, err
 	}
@@ -146,7 +151,7 @@ func exhaustConnections(ctx context.Context, g *ground, _ *rand.Rand) (heal func
 	if err != nil {
 		return nil, err
 	}
-	at.User = url.UserPassword(roleName, "secret")
+	at.User = url.UserPassword(g.source.role, "secret")
 	var taken []*pgx.Conn
 	for {
 		var conn *pgx.Conn
@@ -210,10 +215,10 @@ func lockLedger(ctx context.Context, g *ground, random *rand.Rand) (func(context
 // refuseWrites makes new sessions of walpost's role read-only, as providers do when the disk is full, and ends the old
 // ones. Sessions that began under it stay read-only when it is over.
 func refuseWrites(ctx context.Context, g *ground, _ *rand.Rand) (func(context.Context) error, error) {
-	endSessions := "select pg_terminate_backend(pid) from pg_stat_activity where " + ledgerSessions
-	err := g.exec(ctx, "alter role "+roleName+" set default_transaction_read_only = on", endSessions)
+	endSessions := g.named("select pg_terminate_backend(pid) from pg_stat_activity where " + ledgerSessions)
+	err := g.exec(ctx, "alter role "+g.source.role+" set default_transaction_read_only = on", endSessions)
 	return func(ctx context.Context) error {
-		return g.exec(ctx, "alter role "+roleName+" reset default_transaction_read_only")
+		return g.exec(ctx, "alter role "+g.source.role+" reset default_transaction_read_only")
 	}, err
 }
 

@@ -19,6 +19,8 @@ type spell struct {
 	skews bool
 	// loses says that it takes something from the stream.
 	loses bool
+	// rereads says that the table is read by blocks afterwards.
+	rereads bool
 }
 
 // overlaps reports whether the spell and a span of time have a moment in common.
@@ -35,7 +37,7 @@ type journal struct {
 func (j *journal) begin(f fault) *spell {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	s := &spell{fault: f.name, from: time.Now(), skews: f.skews, loses: f.loses}
+	s := &spell{fault: f.name, from: time.Now(), skews: f.skews, loses: f.loses, rereads: f.rereads}
 	j.spells = append(j.spells, s)
 	return s
 }

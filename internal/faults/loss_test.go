@@ -185,7 +185,7 @@ type lossGround struct {
 func startLoss(t *testing.T) *lossGround {
 	t.Helper()
 	db := pgtest.New(t)
-	g, err := prepare(t.Context(), db.URL, db.Name, logFolder(t))
+	g, err := prepare(t.Context(), &streaming, db.URL, db.Name, logFolder(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,14 +19,15 @@ func orderKey(event string) string { return event[:2] }
 type ordered struct {
 	delivery
 	row       row
+	began     time.Time // when it surely had no place in the order yet
 	ended     time.Time // when its transaction was surely committed
 	arrived   time.Time // when it came first
 	succeeded time.Time // when it was accepted first
 }
 
 // checkOrder: no event of a key arrives before every earlier one was accepted. That one is earlier is known within a
-// transaction, and of two transactions if one's COMMIT was answered before the other began to insert. What was read
-// from the table after a slot was lost has no order.
+// transaction, and of two transactions if one's COMMIT was answered before the other began to insert; with polling, before the
+// other had written anything (docs/ordering.md). What was read from the table by blocks has no order, nor what was replayed.
 func (c *checker) checkOrder() {
 	keys := map[string][]*ordered{}
 	for d, all := range c.receiver.book {
@@ -46,12 +47,15 @@ func (c *checker) checkOrder() {
 func (c *checker) ordered(d delivery, all []request) *ordered {
 	r, ok := c.workload.rows[d.event]
 	t := c.workload.transactions[r.transaction]
-	if !ok || c.fromTable(&r, t) {
+	if !ok || c.wasCancelled(all[0].id) || c.fromTable(&r, t) || c.readByBlocks(&r, all) {
 		return nil
 	}
-	o := &ordered{delivery: d, row: r, arrived: all[0].received}
+	o := &ordered{delivery: d, row: r, began: r.made, arrived: all[0].received}
 	if t != nil && t.fate == committed {
 		o.ended = t.ended
+	}
+	if t != nil && !c.source.inserts {
+		o.began = t.begun
 	}
 	for i := range all {
 		if all[i].received.Before(o.arrived) {
@@ -78,6 +82,17 @@ func (c *checker) fromTable(r *row, t *transaction) bool {
 	})
 }
 
+// rereadMargin is for rows that are committed after polling's column was made anew, and before the table was read for it.
+const rereadMargin = 15 * time.Second
+
+// readByBlocks reports whether polling's column was made anew before a row was accepted.
+func (c *checker) readByBlocks(r *row, all []request) bool {
+	return slices.ContainsFunc(c.journal.all(), func(s *spell) bool {
+		accepted := func(q request) bool { return q.succeeded() && q.answered.Before(s.from) }
+		return s.rereads && r.made.Before(s.to.Add(rereadMargin)) && !slices.ContainsFunc(all, accepted)
+	})
+}
+
 // gapMargin is for rows that the table and the new slot have both.
 const gapMargin = 5 * time.Second
 
@@ -87,7 +102,12 @@ func (c *checker) checkWithin(list []*ordered) {
 		transactions[o.row.transaction] = append(transactions[o.row.transaction], o)
 	}
 	for _, rows := range transactions {
-		slices.SortFunc(rows, func(a, b *ordered) int { return cmp.Compare(a.row.number, b.row.number) })
+		slices.SortFunc(rows, func(a, b *ordered) int {
+			if !c.source.inserts {
+				return cmp.Compare(a.event, b.event)
+			}
+			return cmp.Compare(a.row.number, b.row.number)
+		})
 		for i := range rows[1:] {
 			c.inOrder(rows[i], rows[i+1])
 		}
@@ -97,10 +117,10 @@ func (c *checker) checkWithin(list []*ordered) {
 func (c *checker) checkBetween(list []*ordered) {
 	ended := slices.DeleteFunc(slices.Clone(list), func(o *ordered) bool { return o.ended.IsZero() })
 	slices.SortFunc(ended, func(a, b *ordered) int { return a.ended.Compare(b.ended) })
-	slices.SortFunc(list, func(a, b *ordered) int { return a.row.made.Compare(b.row.made) })
+	slices.SortFunc(list, func(a, b *ordered) int { return a.began.Compare(b.began) })
 	var latest *ordered // of those that ended before, the one that was accepted last
 	for _, o := range list {
-		for len(ended) > 0 && ended[0].ended.Before(o.row.made) {
+		for len(ended) > 0 && ended[0].ended.Before(o.began) {
 			if latest == nil || ended[0].succeeded.After(latest.succeeded) {
 				latest = ended[0]
 			}

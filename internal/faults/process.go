@@ -266,7 +266,9 @@ func (r *runner) hangUp() {
 // kill ends the process with SIGKILL.
 func (r *runner) kill() {
 	if n := r.current(true); n != nil {
+		r.mu.Lock()
 		n.killed = true
+		r.mu.Unlock()
 		_ = n.cmd.Process.Kill() // it may just have ended
 		<-n.done
 	}
@@ -294,6 +296,13 @@ func (r *runner) drain(ctx context.Context) (*run, error) {
 
 // died reports whether the process was ended without a chance to do anything about it. It must have ended.
 func (n *run) died() bool { return n.killed || n.reached }
+
+// wasKilled reports whether the suite has killed the process. It must have ended.
+func (r *runner) wasKilled(n *run) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return n.killed
+}
 
 // signal sends a signal to the process, which may just have ended.
 func (n *run) signal(s syscall.Signal) { _ = n.cmd.Process.Signal(s) }

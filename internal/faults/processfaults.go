@@ -52,7 +52,7 @@ func terminate(ctx context.Context, g *ground, _ *rand.Rand) (func(context.Conte
 	ctx, cancel := context.WithTimeout(ctx, drainPatience)
 	defer cancel()
 	n, err := g.runner.drain(ctx)
-	if err == nil && n != nil && n.code != 0 && !n.reached {
+	if err == nil && n != nil && n.code != 0 && !n.reached && !g.runner.wasKilled(n) {
 		// While it is starting, it has nothing to drain, and may say that it was interrupted.
 		select {
 		case <-n.ready:
@@ -79,6 +79,7 @@ var (
 		failpoint.DrainCheckpointed, failpoint.DrainConfirmed,
 	}
 	reloadPoints   = []failpoint.Point{failpoint.ReloadChecked, failpoint.ReloadAdopted}
+	pollPoints     = []failpoint.Point{failpoint.Marked, failpoint.Settled, failpoint.OlderRead}
 	recoveryPoints = []failpoint.Point{
 		failpoint.LossRecorded, failpoint.SlotDropped, failpoint.SlotMade, failpoint.GapReading, failpoint.GapRead,
 		failpoint.GapBounded, failpoint.GapPassed,
@@ -90,7 +91,7 @@ const pointPatience = 3 * time.Second
 
 // killedAtPoint kills the process where it hurts: at a failpoint, the nth time that it comes by.
 var killedAtPoint = fault{name: "killed at a failpoint", inject: func(ctx context.Context, g *ground, random *rand.Rand) (func(context.Context) error, error) {
-	points := slices.DeleteFunc(failpoint.All(), func(p failpoint.Point) bool { return slices.Contains(recoveryPoints, p) })
+	points := slices.DeleteFunc(g.source.points(), func(p failpoint.Point) bool { return slices.Contains(recoveryPoints, p) })
 	a := ambush{point: points[random.IntN(len(points))], nth: 1 + random.IntN(1<<random.IntN(6))}
 	if slices.Contains(drainPoints, a.point) || slices.Contains(reloadPoints, a.point) {
 		a.nth = 1

@@ -4,7 +4,6 @@ package faults
 
 import (
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/walpost/walpost/internal/ledger"
@@ -12,6 +11,9 @@ import (
 
 // leaseMargin is what a claim's lease lasts beyond the attempt's timeout.
 const leaseMargin = 15 * time.Second
+
+// aftermath is how long walpost may be busy with what a fault has left: connecting again, asking the ledger again.
+const aftermath = 2 * time.Second
 
 // checkRepeats: a delivery that has succeeded is attempted again only where a fault explains it.
 func (c *checker) checkRepeats(d delivery, all []request) {
@@ -43,14 +45,14 @@ func (c *checker) cause(d delivery, before, after *request) string {
 		return "the answer didn't reach walpost (" + class + ")"
 	}
 	if after.run != before.run && !sender.drain.IsZero() {
-		if during := hostFaultsOf(c.journal.during(sender.drain, sender.ended)); during != "" {
+		if during := c.source.hostFaultsOf(c.journal.during(sender.drain.Add(-aftermath), sender.ended)); during != "" {
 			return "drained during " + during
 		}
 	}
 	// The server goes on with what a killed process was writing: it may be committed after the next one has looked.
 	if before.run > 0 && after.run == before.run {
 		last := c.runner.runs[before.run-1]
-		if during := hostFaultsOf(c.journal.during(last.ended.Add(-time.Second), before.received)); last.died() && during != "" {
+		if during := c.source.hostFaultsOf(c.journal.during(last.ended.Add(-time.Second), before.received)); last.died() && during != "" {
 			return "a killed walpost's record came late"
 		}
 	}
@@ -64,19 +66,29 @@ func (c *checker) cause(d delivery, before, after *request) string {
 	if c.replayed[d] {
 		return "replayed from quarantine"
 	}
+	if c.wasCancelled(before.id) {
+		return "replayed after it was cancelled"
+	}
 	if c.recovering(before.at, after.received) {
 		return "the table was read"
 	}
 	lease := webhookNamed(d.webhook).timeout + leaseMargin
-	during := hostFaultsOf(c.journal.during(before.at, after.received))
+	during := c.source.hostFaultsOf(c.journal.during(before.at, after.received))
 	if after.received.Sub(before.at) >= lease && during != "" {
 		return "the lease ran out during " + during
+	}
+	if !c.source.remembers && during != "" {
+		return "read again after " + during
 	}
 	return ""
 }
 
-// recovering reports whether the table was read in place of a lost slot at some time between two moments.
+// recovering reports whether the table was read by blocks at some time between two moments: in place of a lost slot, or since
+// polling's column was made anew.
 func (c *checker) recovering(from, to time.Time) bool {
+	if slices.ContainsFunc(c.journal.during(from, to), func(s *spell) bool { return s.rereads }) {
+		return true
+	}
 	return slices.ContainsFunc(c.incidents, func(i ledger.Incident) bool {
 		begun, over := c.real(i.At), c.real(i.ResolvedAt)
 		return begun.Before(to) && (over.IsZero() || over.After(from))
@@ -89,18 +101,4 @@ func (c *checker) real(t time.Time) time.Time {
 		return t.Add(-forward)
 	}
 	return t
-}
-
-// hostFaultsOf names those spells that may keep outcomes from the ledger.
-func hostFaultsOf(spells []*spell) string {
-	var found []string
-	for _, s := range spells {
-		for i := range hostFaults {
-			if hostFaults[i].name == s.fault {
-				found = append(found, s.fault)
-			}
-		}
-	}
-	slices.Sort(found)
-	return strings.Join(slices.Compact(found), " and ")
 }

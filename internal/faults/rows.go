@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/walpost/walpost/outbox"
 )
 
 // serializationFailure reports whether Postgres has refused a transaction for the sake of another one.
@@ -60,6 +62,15 @@ func (w *worker) insertSome(ctx context.Context, transaction int64) error {
 		}
 	}
 	return nil
+}
+
+// insertAndNotify wakes whoever polls, as soon as it is committed.
+func (w *worker) insertAndNotify(ctx context.Context, transaction int64) error {
+	if err := w.insertSome(ctx, transaction); err != nil {
+		return err
+	}
+	_, err := w.conn.Exec(ctx, "notify "+outbox.Channel)
+	return err
 }
 
 // insertSlowly holds the transaction open, so that ids far above its own are committed before it.

@@ -13,6 +13,7 @@ import (
 // rules is the configuration file of the suite's walpost.
 type rules struct {
 	path, receiver, slot string
+	outbox               string // attributes of its block, beside the slot
 
 	mu      sync.Mutex
 	variant int  // counts the changes that make no difference to what is delivered
@@ -97,7 +98,7 @@ const signingSecret = "whsec_d2FscG9zdCBmYXVsdCBzdWl0ZSBzZWNyZXQh"
 // text is the HCL; the caller holds mu.
 func (r *rules) text() string {
 	var s strings.Builder
-	fmt.Fprintf(&s, "database { url = env(\"DATABASE_URL\") }\noutbox {\n  slot = %q\n  publication = %q\n}\n", r.slot, publication)
+	fmt.Fprintf(&s, "database { url = env(\"DATABASE_URL\") }\noutbox {\n  slot = %q\n%s\n}\n", r.slot, r.outbox)
 	for _, w := range webhooks {
 		options := w.options
 		if r.mended {

@@ -31,7 +31,7 @@ var settings = map[string]string{
 	"superuser_reserved_connections": "30", // for the workload and the suite, when the others are exhausted
 }
 
-// environment reads how long and what to play: FAULTS_FOR, FAULTS_SEED, FAULTS_ONLY, FAULTS_WORKERS.
+// environment reads how long and what to play: FAULTS_FOR, FAULTS_SEED, FAULTS_ONLY, FAULTS_WORKERS; FAULTS_MODE is TestFaults'.
 func environment(t *testing.T) plan {
 	t.Helper()
 	p := plan{
@@ -62,16 +62,38 @@ func environment(t *testing.T) plan {
 	return p
 }
 
-// TestFaults plays all faults at random and checks every invariant.
+// TestFaults plays all faults at random and checks every invariant, with each source: FAULTS_MODE, "stream" or "polling", has one
+// of them alone. For long it is the stream, unless that says otherwise.
 func TestFaults(t *testing.T) {
 	t.Parallel()
 	p := environment(t)
+	mode := os.Getenv("FAULTS_MODE")
+	if os.Getenv("FAULTS_FOR") != "" {
+		mode = cmp.Or(mode, streaming.name)
+	}
+	played := false
+	for _, by := range sources {
+		if mode == "" || mode == by.name {
+			played = true
+			t.Run(by.name, func(t *testing.T) {
+				t.Parallel()
+				playFaults(t, by, p)
+			})
+		}
+	}
+	if !played {
+		t.Fatalf("FAULTS_MODE=%s: want stream or polling", mode)
+	}
+}
+
+func playFaults(t *testing.T, by *source, p plan) {
+	t.Helper()
 	t.Logf("seed %d for %s", p.seed, p.lasts)
 	logs := logFolder(t)
 	disk := newDisk(logs)
 	t.Cleanup(disk.remove) // after Postgres has stopped
 	server := pgtest.Start(t, settings)
-	g, err := prepare(t.Context(), server.URL("postgres"), "faults", logs)
+	g, err := prepare(t.Context(), by, server.URL("postgres"), "faults", logs)
 	t.Cleanup(g.close)
 	if err != nil {
 		t.Fatal(err)
@@ -86,7 +108,7 @@ func TestFaults(t *testing.T) {
 	report(t, g, true)
 	if t.Failed() {
 		keep(t, g)
-		t.Logf("to play it again: FAULTS_SEED=%d FAULTS_FOR=%s make faults", p.seed, p.lasts)
+		t.Logf("to play it again: FAULTS_MODE=%s FAULTS_SEED=%d FAULTS_FOR=%s make faults", by.name, p.seed, p.lasts)
 	}
 }
 

@@ -34,6 +34,7 @@ var shapes = []shape{
 	{name: "insert and delete", often: 4, play: (*worker).insertAndDelete, end: (*worker).commitBetween},
 	{name: "insert and update", often: 2, play: (*worker).insertAndUpdate, end: (*worker).commit},
 	{name: "later update", often: 2, whole: (*worker).touch},
+	{name: "notifying", often: 2, play: (*worker).insertAndNotify, end: (*worker).commit},
 	{name: "large", often: 2, play: (*worker).insertMany, end: (*worker).commit},
 	{name: "empty", often: 2, play: (*worker).dwell, end: (*worker).commit},
 	{name: "held open", often: 1, play: (*worker).insertSlowly, end: (*worker).commit},

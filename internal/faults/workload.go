@@ -35,6 +35,7 @@ type row struct {
 type transaction struct {
 	shape string
 	fate  fate
+	begun time.Time
 	ended time.Time // when the answer to its end was there, or it was clear that there is none
 	// after and before are positions between which it was committed, of those that delete their rows; before 0: unknown.
 	after, before uint64
@@ -43,7 +44,8 @@ type transaction struct {
 // workload is what all workers did. Every transaction also inserts its number into a table, so that the fate of one whose
 // COMMIT was not answered can be read afterwards.
 type workload struct {
-	url string // past the proxy: the application's network isn't at fault here
+	source *source
+	url    string // past the proxy: the application's network isn't at fault here
 
 	mu           sync.Mutex
 	rows         map[string]row
@@ -75,9 +77,10 @@ end $$;`
 // applicationName tells the workload's sessions from others.
 const applicationName = "faults_workload"
 
-func newWorkload(admin string) *workload {
+func newWorkload(by *source, admin string) *workload {
 	return &workload{
-		url: admin + "&application_name=" + applicationName, rows: map[string]row{}, transactions: map[int64]*transaction{}, shapes: tally{},
+		source: by,
+		url:    admin + "&application_name=" + applicationName, rows: map[string]row{}, transactions: map[int64]*transaction{}, shapes: tally{},
 	}
 }
 
@@ -86,7 +89,7 @@ func (w *workload) begin(shape string) int64 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.last++
-	w.transactions[w.last] = &transaction{shape: shape, fate: rolledBack}
+	w.transactions[w.last] = &transaction{shape: shape, fate: rolledBack, begun: time.Now()}
 	w.shapes[shape]++
 	return w.last
 }
@@ -154,11 +157,12 @@ func (w *workload) undo(events []string) {
 	}
 }
 
+// deleted notes that a row is deleted by its own transaction. Where nobody sees such rows, it is as if it had never been.
 func (w *workload) deleted(event string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	r := w.rows[event]
-	r.deleted = true
+	r.deleted, r.undone = true, r.undone || !w.source.seesDeleted
 	w.rows[event] = r
 }
 
