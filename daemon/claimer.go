@@ -68,23 +68,11 @@ func (p *pipeline) syncWebhooks(ctx context.Context, plan *plan) error {
 			continue
 		}
 		p.shutQueue(q, gateDisabled)
-		if err := p.parkWaiting(ctx, name); err != nil {
+		if err := p.parkWaiting(ctx, states[name]); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// parkChunk is how many deliveries of a disabled webhook one statement parks.
-const parkChunk = 1000
-
-func (p *pipeline) parkWaiting(ctx context.Context, webhook string) error {
-	for {
-		n, err := p.ledger.ParkWaiting(ctx, webhook, parkChunk)
-		if err != nil || n < parkChunk {
-			return err
-		}
-	}
 }
 
 // claim takes as many due deliveries as can start at once.

@@ -23,6 +23,7 @@ type pipeline struct {
 	plan     atomic.Pointer[plan]
 	leaving  sync.Map // the queues by name whose webhooks left the configuration, until their last attempt ends
 	counters counters
+	parking  parking
 	// sending ends at the second signal, or when draining takes too long: running attempts are interrupted.
 	// working ends some seconds later: what didn't reach the ledger by then stays unresolved.
 	sending, working context.Context

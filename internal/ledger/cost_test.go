@@ -59,7 +59,7 @@ func TestCostIsFlatInParkedDeliveries(t *testing.T) {
 			"look":                   pages(t, f.pool, lowestSQL, []string{"crm", "parked", "none"}, []time.Time{{}, {}, {}}),
 			"status":                 pages(t, f.pool, statusWebhooksSQL, 1000),
 			"cancel held":            pages(t, f.pool, cancelHeldSQL, 7*day, chunk),
-			"park":                   pages(t, f.pool, parkWaitingSQL, "parked", chunk),
+			"park":                   pages(t, f.pool, parkWaitingSQL, "parked", chunk, "-infinity"),
 		}
 	}
 	f.insert("parked", Parked, 0, few)

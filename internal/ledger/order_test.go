@@ -194,10 +194,8 @@ func TestEnableWithReplayKeepsOrder(t *testing.T) {
 	f.mustRecord(attempted(gone))
 	e, d := keyed(4, "a", Parked)
 	f.mustRecord(owed(e, d))
-	for range 2 {
-		if _, err := f.ParkWaiting(t.Context(), "crm", 1); err != nil {
-			t.Fatal(err)
-		}
+	if n, err := f.parkWaiting(t.Context(), "crm", 1); n != 2 || err != nil {
+		t.Fatalf("parked %d, %v", n, err)
 	}
 	if n := f.count("delivery where state = 'parked'"); n != 4 {
 		t.Fatalf("%d are parked, want all", n)
@@ -222,14 +220,14 @@ func TestDisabledWhileItIsBeingEnabled(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.db.Exec(t, webhookEnablingSQL, "crm")
-	if n, err := f.ParkWaiting(t.Context(), "crm", 9); n != 0 || err != nil {
+	if n, err := f.ParkWaiting(t.Context(), "crm"); n != 0 || err != nil {
 		t.Errorf("parked %d (%v) of a webhook that is being enabled", n, err)
 	}
 	f.expectTaken(1, "[]")
 	if err := f.Disable(t.Context(), "crm", Reason{By: "operator", Why: "again"}); err != nil {
 		t.Fatal(err)
 	}
-	if n, err := f.ParkWaiting(t.Context(), "crm", 9); n != 1 || err != nil {
+	if n, err := f.ParkWaiting(t.Context(), "crm"); n != 1 || err != nil {
 		t.Errorf("parked %d (%v) of a disabled webhook", n, err)
 	}
 }

@@ -62,7 +62,7 @@ func TestSessionsThatMayNotWriteAreReplaced(t *testing.T) {
 	}
 	for name, write := range map[string]func() error{
 		"acquire": func() error { _, err := f.Acquire(ctx, "s", "1", 1, 0); return err },
-		"park":    func() error { _, err := f.ParkWaiting(ctx, "w", 1); return err },
+		"park":    func() error { _, err := f.ParkWaiting(ctx, "w"); return err },
 		"disable": func() error { return f.Disable(ctx, "w", Reason{By: "test", Why: "test"}) },
 	} {
 		f.db.Exec(t, `do $$ begin execute format('alter database %I set default_transaction_read_only = on', current_database()); end $$`)

@@ -98,7 +98,7 @@ func TestParkWaitingFollowsStateMachine(t *testing.T) {
 	if err := f.Disable(t.Context(), "crm", Reason{}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.ParkWaiting(t.Context(), "crm", 100); err != nil {
+	if _, err := f.ParkWaiting(t.Context(), "crm"); err != nil {
 		t.Fatal(err)
 	}
 	for s, id := range ids {

@@ -163,18 +163,28 @@ func (l *Ledger) release(ctx context.Context, name string) (released int64, err 
 	}
 }
 
-// ParkWaiting parks up to limit owed deliveries of a disabled webhook and gives their number. It does nothing for an
-// enabled one.
-func (l *Ledger) ParkWaiting(ctx context.Context, webhook string, limit int) (int, error) {
-	parked := 0
-	for _, sql := range []string{parkHeldSQL, parkWaitingSQL} {
-		tag, err := l.pool.Exec(ctx, sql, webhook, limit-parked)
-		if err != nil {
-			return parked, fmt.Errorf("park deliveries of webhook %q: %w", webhook, err)
-		}
-		if parked += int(tag.RowsAffected()); parked >= limit {
-			break
-		}
+// ParkWaiting parks the owed deliveries of a disabled webhook, chunk by chunk, and gives their number. It does nothing for
+// an enabled one. What somebody is changing just then is passed over.
+func (l *Ledger) ParkWaiting(ctx context.Context, webhook string) (parked int64, err error) {
+	return l.parkWaiting(ctx, webhook, chunk)
+}
+
+func (l *Ledger) parkWaiting(ctx context.Context, webhook string, chunk int) (parked int64, err error) {
+	// Those that are held first, so that none is left waiting for nothing.
+	key := ""
+	for more := true; more && err == nil; {
+		var n int64
+		err = l.pool.QueryRow(ctx, parkHeldSQL, webhook, chunk, key).Scan(&n, &key)
+		parked, more = parked+n, n == int64(chunk)
+	}
+	due := pgtype.Timestamptz{InfinityModifier: pgtype.NegativeInfinity, Valid: true}
+	for more := true; more && err == nil; {
+		var n int64
+		err = l.pool.QueryRow(ctx, parkWaitingSQL, webhook, chunk, due).Scan(&n, &due)
+		parked, more = parked+n, n == int64(chunk)
+	}
+	if err != nil {
+		return parked, fmt.Errorf("park deliveries of webhook %q: %w", webhook, err)
 	}
 	return parked, nil
 }
