@@ -1,6 +1,7 @@
 package cdc
 
 import (
+	"encoding/binary"
 	"errors"
 	"strings"
 	"testing"
@@ -16,6 +17,7 @@ func TestUndecodable(t *testing.T) {
 		"truncated pgoutput message":  &pgproto3.CopyData{Data: encodeXLogData(encodeInsert(7, "abc")[:9])},
 		"empty pgoutput message":      &pgproto3.CopyData{Data: encodeXLogData(nil)},
 		"row of the wrong width":      &pgproto3.CopyData{Data: encodeXLogData(encodeInsert(7, "a", "b"))},
+		"unchanged TOAST in an insert": &pgproto3.CopyData{Data: encodeXLogData(append(binary.BigEndian.AppendUint32([]byte{kindInsert}, 7), "N\x00\x01u"...))}, // F40
 		"begin in a transaction":      &pgproto3.CopyData{Data: encodeXLogData(encodeBegin(300, 2))},
 		"commit of another":           &pgproto3.CopyData{Data: encodeXLogData(encodeCommit(201, 210))},
 		"truncated XLogData":          &pgproto3.CopyData{Data: []byte("w\x00\x00")},

@@ -23,6 +23,7 @@ type Source struct {
 	recoveries  recoveries
 	refusedAt   time.Time // when a refused message was logged last
 	patience    slotPatience
+	silence     silence
 
 	checkInterval time.Duration // between checks of table and publication
 }

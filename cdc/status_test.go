@@ -119,3 +119,30 @@ func TestSilentServerIsProbedThenLeft(t *testing.T) {
 		}
 	})
 }
+
+// F36: a walsender that is busy with a huge transaction, without a word, would begin it anew at each connect. It gets twice
+// as long each time, until something has come.
+func TestSilentServerGetsMoreTime(t *testing.T) {
+	play(t, nil, func(s *script) {
+		leaves := func(within, after time.Duration) {
+			t.Helper()
+			time.Sleep(within - time.Second)
+			select {
+			case err := <-s.result:
+				t.Fatalf("left within %s: %v", within, err)
+			default:
+			}
+			time.Sleep(after - within)
+			if err := s.failure(); !errors.Is(err, errSilent) {
+				t.Error(err)
+			}
+			s.connect()
+		}
+		leaves(120*time.Second, 135*time.Second)
+		leaves(240*time.Second, 255*time.Second)
+		leaves(480*time.Second, 495*time.Second)
+		s.keepalive(scriptStart+8, false)
+		leaves(960*time.Second, 975*time.Second)
+		leaves(240*time.Second, 255*time.Second)
+	})
+}

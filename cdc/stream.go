@@ -79,6 +79,7 @@ func (s *Source) stream(ctx context.Context, conn *replicationConn, tableOID uin
 		<-woken
 	}
 	s.pending = st.batch
+	s.silence.note(err, LSN(s.counters.received.Load()))
 	if ctx.Err() != nil {
 		st.farewell()
 	}
@@ -148,7 +149,7 @@ func (st *stream) tick(now time.Time) error {
 		st.source.counters.lastMessage.Store(now.UnixNano())
 	}
 	silence := now.Sub(st.heardAt)
-	if silence > 4*timeout { // a busy walsender answers late, and starting over would make it later
+	if silence > st.source.silence.limit(timeout) {
 		return fmt.Errorf("%w for %s", errSilent, silence.Round(time.Second))
 	}
 	if err := st.report(now, silence > timeout); err != nil {
