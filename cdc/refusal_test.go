@@ -13,18 +13,18 @@ import (
 // What can't be understood ends the stream, and nothing at or after it is ever confirmed (F13).
 func TestUndecodable(t *testing.T) {
 	for name, m := range map[string]pgproto3.BackendMessage{
-		"unknown pgoutput message":    &pgproto3.CopyData{Data: encodeXLogData([]byte("S\x00\x00\x00\x01\x00"))},
-		"truncated pgoutput message":  &pgproto3.CopyData{Data: encodeXLogData(encodeInsert(7, "abc")[:9])},
-		"empty pgoutput message":      &pgproto3.CopyData{Data: encodeXLogData(nil)},
-		"row of the wrong width":      &pgproto3.CopyData{Data: encodeXLogData(encodeInsert(7, "a", "b"))},
+		"unknown pgoutput message":     &pgproto3.CopyData{Data: encodeXLogData([]byte("S\x00\x00\x00\x01\x00"))},
+		"truncated pgoutput message":   &pgproto3.CopyData{Data: encodeXLogData(encodeInsert(7, "abc")[:9])},
+		"empty pgoutput message":       &pgproto3.CopyData{Data: encodeXLogData(nil)},
+		"row of the wrong width":       &pgproto3.CopyData{Data: encodeXLogData(encodeInsert(7, "a", "b"))},
 		"unchanged TOAST in an insert": &pgproto3.CopyData{Data: encodeXLogData(append(binary.BigEndian.AppendUint32([]byte{kindInsert}, 7), "N\x00\x01u"...))}, // F40
-		"begin in a transaction":      &pgproto3.CopyData{Data: encodeXLogData(encodeBegin(300, 2))},
-		"commit of another":           &pgproto3.CopyData{Data: encodeXLogData(encodeCommit(201, 210))},
-		"truncated XLogData":          &pgproto3.CopyData{Data: []byte("w\x00\x00")},
-		"truncated keepalive":         &pgproto3.CopyData{Data: []byte("k\x00\x00")},
-		"unknown replication message": &pgproto3.CopyData{Data: []byte("z")},
-		"empty CopyData":              &pgproto3.CopyData{},
-		"message of another protocol": &pgproto3.RowDescription{},
+		"begin in a transaction":       &pgproto3.CopyData{Data: encodeXLogData(encodeBegin(300, 2))},
+		"commit of another":            &pgproto3.CopyData{Data: encodeXLogData(encodeCommit(201, 210))},
+		"truncated XLogData":           &pgproto3.CopyData{Data: []byte("w\x00\x00")},
+		"truncated keepalive":          &pgproto3.CopyData{Data: []byte("k\x00\x00")},
+		"unknown replication message":  &pgproto3.CopyData{Data: []byte("z")},
+		"empty CopyData":               &pgproto3.CopyData{},
+		"message of another protocol":  &pgproto3.RowDescription{},
 	} {
 		t.Run(name, func(t *testing.T) {
 			play(t, nil, func(s *script) {
