@@ -149,6 +149,16 @@ func slotLost(o Options, problem string, cause error) error {
 	}
 }
 
+// slotMoved is the loss of what was between the checkpoint and where somebody has moved the slot to.
+func slotMoved(o Options, where string) error {
+	return &SetupError{
+		Problem:   fmt.Sprintf("the replication slot was moved %s: slot %q", where, o.Slot),
+		Fix:       "walpost run reads from the table what was passed over",
+		Err:       ErrSlotLost,
+		keepsSlot: true,
+	}
+}
+
 // undecidable is a loss that can't be recovered, because nothing tells what was dealt with.
 func undecidable(lost error) error {
 	var setup *SetupError

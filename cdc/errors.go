@@ -26,6 +26,8 @@ type SetupError struct {
 	Problem string // one line, what is wrong
 	Fix     string // what to do, with the very SQL or setting
 	Err     error  // the cause, or a sentinel of this package; may be nil
+
+	keepsSlot bool // a loss of rows, after which the slot has all that follows its position
 }
 
 // Error returns the problem and its cause.

@@ -33,7 +33,8 @@ func newFeed(buffer int) *feed {
 // room again; a Poller keeps an idle connection.
 func (f *feed) Batches() <-chan Batch { return f.batches }
 
-// Progress returns the position up to which everything received is resolved; ok is false while there is none.
+// Progress returns the position up to which everything received is resolved; ok is false while there is none, and only
+// its Walk may be known.
 func (f *feed) Progress() (p Position, ok bool) { return f.tracker.Load().progress() }
 
 // Unresolved reports whether rows were received above Progress: of a transaction that is not resolved as a whole, or

@@ -94,6 +94,10 @@ func (in *intake) takeInsert(m message) (row Row, ok bool, err error) {
 	if !wellFormed || len(values) != len(relation.Columns) {
 		return row, false, fmt.Errorf("%w: row %d of transaction %d doesn't fit its relation", ErrUndecodable, ordinal, in.begin.xid)
 	}
+	if in.source.repeated(in.begin.lsn, values) {
+		in.source.received.rows++
+		return row, false, nil
+	}
 	return in.newRow(relation.Relation, values, ordinal), true, nil
 }
 

@@ -27,6 +27,8 @@ const (
 type leaf struct {
 	Schema string `json:"schema"`
 	Name   string `json:"name"`
+	OID    uint32 `json:"oid"`
+	File   uint32 `json:"file"`
 	Blocks int64  `json:"blocks"`
 }
 
@@ -38,6 +40,7 @@ type leafReader struct {
 	sql  string
 	span span
 
+	late   int64 // the transaction from which on rows are late
 	next   tid   // where the next range begins
 	blocks int64 // its size
 	rows   int   // and the most rows to take from it
@@ -57,7 +60,7 @@ func parseTID(text string) (t tid, err error) {
 }
 
 func newLeafReader(conn *pgconn.PgConn, l leaf, columns []Column, s span, version int) *leafReader {
-	names := []string{"t.ctid"}
+	names := []string{"t.ctid", widenSQL + " >= $7::bigint"}
 	for _, c := range columns {
 		names = append(names, "t."+quoteIdentifier(c.Name))
 	}
@@ -71,7 +74,7 @@ limit $6::bigint`, strings.Join(names, ", "), quoteIdentifier(l.Schema), quoteId
 
 // read gives the rows of the next range, none where there is nothing to read in it. done says that the leaf has
 // been read.
-func (r *leafReader) read(ctx context.Context) (rows [][][]byte, done bool, err error) {
+func (r *leafReader) read(ctx context.Context) (rows []readRow, done bool, err error) {
 	if r.next.block >= r.leaf.Blocks {
 		return nil, true, nil
 	}
@@ -104,9 +107,15 @@ func (r *leafReader) read(ctx context.Context) (rows [][][]byte, done bool, err 
 	return found.rows, false, nil
 }
 
+// readRow is a row of the table.
+type readRow struct {
+	values [][]byte
+	late   bool // its transaction was given its id at leafReader.late or later
+}
+
 // found is what one range gave.
 type found struct {
-	rows     [][][]byte
+	rows     []readRow
 	bytes    int
 	last     tid  // place of the last row
 	complete bool // there are no more in the range
@@ -121,7 +130,7 @@ func (r *leafReader) query(ctx context.Context, end tid) (f found, err error) {
 	}
 	args := []string{
 		r.next.String(), end.String(), strconv.FormatInt(r.span.to, 10), strconv.FormatInt(r.span.from, 10),
-		"{" + strings.Join(running, ",") + "}", strconv.Itoa(r.rows),
+		"{" + strings.Join(running, ",") + "}", strconv.Itoa(r.rows), strconv.FormatInt(r.late, 10),
 	}
 	values := make([][]byte, len(args))
 	for i, arg := range args {
@@ -138,8 +147,8 @@ func (r *leafReader) query(ctx context.Context, end tid) (f found, err error) {
 		if f.last, err = parseTID(string(row[0])); err != nil {
 			break
 		}
-		copied, n := copyRow(row[1:])
-		f.rows, f.bytes = append(f.rows, copied), f.bytes+n
+		values, n := copyRow(row[2:])
+		f.rows, f.bytes = append(f.rows, readRow{values: values, late: row[1][0] == 't'}), f.bytes+n
 	}
 	_, failed := result.Close()
 	f.complete = seen == len(f.rows) && seen < r.rows

@@ -35,7 +35,7 @@ func (l *look) readBlocks(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, _, err = beginReading(ctx, l.conn, l.opts.Options); err != nil {
+	if _, err = beginReading(ctx, l.conn, l.opts.Options); err != nil {
 		return err
 	}
 	if l.mark, err = l.polling.mark(ctx); err != nil { // it is of the transaction's snapshot, from which polling goes on
@@ -48,12 +48,12 @@ func (l *look) readBlocks(ctx context.Context) error {
 	for _, leaf := range leaves {
 		reader := newLeafReader(l.conn, leaf, l.relation.Columns, between(l.since, l.mark.seen), l.version)
 		for done := false; !done; {
-			var rows [][][]byte
+			var rows []readRow
 			if rows, done, err = reader.read(ctx); err != nil {
 				return err
 			}
-			for _, values := range rows {
-				if err := l.add(ctx, 0, values); err != nil {
+			for _, row := range rows {
+				if err := l.add(ctx, 0, row.values); err != nil {
 					return err
 				}
 			}

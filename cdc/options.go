@@ -45,10 +45,13 @@ type Options struct {
 	Acquired func(ctx context.Context, id Identity) error
 
 	// Lost is told of a lost slot or publication before anything is done about it, and makes durable that the table has to be read:
-	// from then on, and until a checkpoint at or above Identity.Recovery's position is durable, Resume says Recovering.
-	// The slot is then made anew and the rows that Resume.Snapshot doesn't see are read from the table. Nil, or a
+	// from then on, and until a checkpoint at or above Identity.Recovery's End is durable, Resume says Recovering. A slot that
+	// is gone is then made anew and the rows that Resume.Snapshot doesn't see are read from the table. Nil, or a
 	// checkpoint without a snapshot: a lost slot is a SetupError.
 	Lost func(ctx context.Context, loss Loss) error
+	// Walking is told of each walk through the table that begins, before any of its rows is handed over, and makes durable what it
+	// says. How far it comes Position.Walk tells. Nil: a reading that is cut off begins anew.
+	Walking func(ctx context.Context, w Walk) error
 	// Start says what the first stream begins with, where there is no checkpoint or one at 0/0 (StartNow).
 	Start Start
 
@@ -89,6 +92,8 @@ type Resume struct {
 	Coverage string
 	// Recovering says that Lost was told of a loss and that no checkpoint has passed its recovery yet.
 	Recovering bool
+	// Walk is the newest that Walking was told of, as far as Position.Walk has come since; nil: none is known.
+	Walk *Walk
 }
 
 // Identity is what a connection turned out to be connected to.

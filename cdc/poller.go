@@ -244,7 +244,7 @@ func (s *polling) beginAnew(resume *Resume, identity *Identity, m instant) (err 
 		}
 		s.repeated = true
 		if resume.Recovering { // the reading from the checkpoint's snapshot on is a recovery, too
-			identity.Recovery = &Recovery{Position: m.position}
+			identity.Recovery = &Recovery{Position: m.position, End: m.position}
 		}
 		s.older = !s.since.sees(s.added)
 	case resume != nil && resume.LSN != 0:

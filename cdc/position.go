@@ -8,6 +8,7 @@ type Position struct {
 	commit   LSN
 	timeline int32
 	snapshot string
+	walk     *Walk
 }
 
 // LSN is the position to confirm.
@@ -28,6 +29,10 @@ func (p Position) Commit() LSN { return p.commit }
 // Snapshot is the pg_snapshot in text form of which all is resolved that it sees: a Poller's position, for which LSN only
 // says when it was taken. It is empty where a Source streams, whose position is LSN.
 func (p Position) Snapshot() string { return p.snapshot }
+
+// Walk is how far the rows are resolved that are read from the table in place of the stream, the latest time that they
+// are. Nil: none were.
+func (p Position) Walk() *Walk { return p.walk }
 
 // Idle WAL is confirmed without a checkpoint, so that an idle host sees no write and keeps no WAL. A slot that is found
 // ahead of the checkpoint was then moved by us, or by somebody else, who has taken rows with it. To be told apart, we

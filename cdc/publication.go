@@ -77,9 +77,23 @@ func (p *publication) check(o Options, t table, readBefore bool) error {
 	return nil
 }
 
-// publicationChanged is the loss of the rows that were committed while the publication didn't have the table, if it was so.
-func publicationChanged(o Options) error {
-	return publicationLost(o, fmt.Sprintf("publication %q was changed or made anew, and may have left rows out of the stream", o.Publication), nil)
+// publicationChanged is the loss of the rows that were committed while the publication didn't have inserts, or the table, if
+// it was so. As long as it is the same publication with the same table in it, the slot can send all others: of one that was made
+// anew it can't read what was before, and columns may have been left out.
+func publicationChanged(o Options, before, now string) error {
+	return &SetupError{
+		Problem:   fmt.Sprintf("publication %q was changed or made anew, and may have left rows out of the stream", o.Publication),
+		Fix:       "walpost run reads from the table what may have been left out",
+		Err:       ErrPublicationLost,
+		keepsSlot: sameTable(before, now),
+	}
+}
+
+// sameTable reports whether two coverages are of one publication and one table in it, which nothing has happened to.
+func sameTable(before, now string) bool {
+	// The publication's OID and xmin, and for a table that it names the table's OID and OID and xmin of its place.
+	b, n := strings.Fields(before), strings.Fields(now)
+	return len(b) >= 2 && len(n) >= 2 && b[0] == n[0] && slices.Equal(b[2:], n[2:])
 }
 
 // warnings say what the publication does beyond what is needed.

@@ -8,94 +8,151 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/jackc/pglogrepl"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/walpost/walpost/internal/failpoint"
 )
 
-// reading is one pass over the table. To the tracker its rows are one transaction that ends where the new slot begins,
-// so nothing is confirmed, and no checkpoint passes, before they are resolved.
+// reading is the reading of the table in one snapshot. To the tracker each range of it is a transaction that moves the walk
+// alone, and an empty last one ends where the stream begins: so nothing is confirmed, and no checkpoint passes, before all rows
+// are resolved.
 type reading struct {
 	*recovery
+	view
 	into     *Recovery
 	relation *Relation
-	time     time.Time // of the snapshot: when the rows were committed isn't known
-	txn      *txn
+	tracker  *tracker
+	walk     Walk
+	txn      *txn // of the present range
 	batch    Batch
 	bytes    int
 }
 
-// read hands over the rows that the checkpoint's snapshot doesn't surely see, all rows for a backlog, and that were
-// visible before the new slot's position or soon after it.
+// read hands over the rows that the checkpoint's snapshot doesn't surely see, all rows for a backlog, and that were visible
+// when the stream of into.Position could be counted on or soon after it. It goes on with a walk that was cut off.
 //
 // It reads in one snapshot: of a row that is updated meanwhile, whose new version is too new for it and no insert for the
 // stream, and of one that is deleted, it still sees what there was. Nobody can rewrite the table meanwhile.
-func (r *recovery) read(ctx context.Context, into *Recovery, resume *Resume) error {
+func (r *recovery) read(ctx context.Context, into *Recovery, resume *Resume, walk *Walk) error {
 	s := r.source
 	if err := r.awaitWriters(ctx); err != nil {
 		return err
 	}
-	upTo, at, err := beginReading(ctx, r.conn, s.opts)
+	seen, err := beginReading(ctx, r.conn, s.opts)
 	if err != nil {
 		return r.refused(err, s.opts.Schema, s.opts.Table)
-	}
-	wanted := everything(upTo)
-	if !into.Backlog {
-		since, err := parseSnapshot(resume.Snapshot)
-		if err != nil {
-			return undecidable(&SetupError{Problem: "the checkpoint's snapshot cannot be read", Err: fmt.Errorf("%w: %w", ErrSlotLost, err)})
-		}
-		wanted = between(since, upTo)
 	}
 	leaves, _, err := query[[]leaf](ctx, r.conn, "leaves", r.tableOID())
 	if err != nil {
 		return classify(err, s.opts)
 	}
-
-	s.recoveries.begun = append(s.recoveries.begun, time.Now())
+	into.End = seen.position // a checkpoint may be at Position already, or get there with what an earlier reading had
 	tracker := s.tracker.Load()
-	if open := s.received.open; open != nil { // its rows that didn't arrive are among those that are read
+	if open := s.received.open; open != nil && open.begin < into.Position { // its rows that didn't arrive are among those that are read
 		tracker.abandon(open)
+		s.received = received{commit: s.received.commit}
 	}
-	s.received = received{}
+	if s.recoveries.overlap == nil {
+		s.recoveries.overlap = newOverlap()
+	}
+	s.recoveries.overlap.until = seen.position
 	reading := &reading{
-		recovery: r, into: into, time: at,
-		relation: r.found.table.relation(s.opts, r.found.published), txn: tracker.begin(into.Position),
+		recovery: r, view: seen, into: into, tracker: tracker,
+		relation: r.found.table.relation(s.opts, r.found.published),
 	}
-	for _, l := range leaves {
-		if err := reading.leaf(ctx, l, wanted); err != nil {
-			tracker.abandon(reading.txn)
-			return err
-		}
+	if err := reading.all(ctx, leaves, resume.gap(), walk); err != nil {
+		return err
 	}
 	if err := run(ctx, r.conn, "commit"); err != nil {
-		tracker.abandon(reading.txn)
 		return classify(err, s.opts)
 	}
-	tracker.commit(reading.txn, into.Position)
+	reading.walk.End = into.End
+	reading.pass(tracker.begin(into.Position), into.Position)
 	failpoint.Hit(failpoint.GapRead)
 	return nil
 }
 
-// beginReading begins a read-only transaction in which the table stays as it is, and says what it sees, and when.
-func beginReading(ctx context.Context, conn *pgconn.PgConn, o Options) (sees snapshot, at time.Time, err error) {
+// all reads what is left of a walk, or begins one. What another connection has read of it may have changed since: then the
+// walk begins again from where that one began, up to where this one took it over.
+func (r *reading) all(ctx context.Context, leaves []leaf, gap string, walk *Walk) error {
+	now := r.sees.String()
+	if walk == nil {
+		if err := r.begin(ctx, Walk{Gap: gap, Since: gap, First: now, Late: r.late}); err != nil {
+			return err
+		}
+		return r.leaves(ctx, leaves, nil)
+	}
+	r.walk, r.into.Rows = *walk, walk.Rows
+	if r.late != 0 {
+		r.walk.Late = r.late
+	}
+	r.walk.End = 0 // of the recovery before
+	if err := r.leaves(ctx, leaves, nil); err != nil || walk.First == now {
+		return err
+	}
+	if err := r.begin(ctx, Walk{Gap: gap, Since: walk.First, First: now, Late: r.walk.Late, Rows: r.walk.Rows}); err != nil {
+		return err
+	}
+	return r.leaves(ctx, leaves, &walk.Place)
+}
+
+// begin makes a walk durable before it begins.
+func (r *reading) begin(ctx context.Context, w Walk) error {
+	r.walk = w
+	if walking := r.source.opts.Walking; walking != nil {
+		if err := walking(ctx, w); err != nil {
+			return fmt.Errorf("record the walk through the table: %w", err)
+		}
+		failpoint.Hit(failpoint.WalkBegun)
+	}
+	return nil
+}
+
+// pass says that all before the walk's place has been handed over, and will be resolved with x. end is 0 until all is.
+func (r *reading) pass(x *txn, end LSN) {
+	walk := r.walk
+	r.source.recoveries.walk = &walk
+	r.tracker.commitWalk(x, end, &walk)
+}
+
+// view is what a reading sees of the table.
+type view struct {
+	sees     snapshot
+	at       time.Time // when: the rows' commits are not known
+	position LSN       // in the WAL, above all that it sees
+}
+
+// beginReading begins a read-only transaction in which the table stays as it is.
+func beginReading(ctx context.Context, conn *pgconn.PgConn, o Options) (v view, err error) {
 	if err := run(ctx, conn, "begin transaction isolation level repeatable read, read only"); err != nil {
-		return sees, at, err
+		return v, err
 	}
 	lock := fmt.Sprintf("lock table %s.%s in access share mode", quoteIdentifier(o.Schema), quoteIdentifier(o.Table))
 	if err := run(ctx, conn, lock); err != nil {
-		return sees, at, err
+		return v, err
 	}
+	return see(ctx, conn)
+}
+
+// see says what the present snapshot sees.
+func see(ctx context.Context, conn *pgconn.PgConn) (v view, err error) {
 	type document struct {
-		Snapshot string
-		Time     float64
+		Snapshot, Position string
+		Time               float64
 	}
 	seen, _, err := query[document](ctx, conn, "snapshot")
 	if err != nil {
-		return sees, at, err
+		return v, err
 	}
-	sees, err = parseSnapshot(seen.Snapshot)
-	return sees, time.UnixMicro(int64(seen.Time * 1e6)).UTC(), err
+	if v.sees, err = parseSnapshot(seen.Snapshot); err != nil {
+		return v, err
+	}
+	v.at = time.UnixMicro(int64(seen.Time * 1e6)).UTC()
+	if v.position, err = pglogrepl.ParseLSN(seen.Position); err != nil {
+		return v, fmt.Errorf("read the position of a snapshot: %w", err)
+	}
+	return v, nil
 }
 
 func (r *recovery) tableOID() string { return strconv.FormatUint(uint64(r.found.table.OID), 10) }
@@ -127,26 +184,69 @@ func (r *recovery) awaitWriters(ctx context.Context) error {
 	}
 }
 
-// leaf reads one table.
-func (r *reading) leaf(ctx context.Context, l leaf, wanted span) error {
+// leaves reads those from the walk's place on, and, if there is one, up to another place.
+func (r *reading) leaves(ctx context.Context, leaves []leaf, until *Place) error {
+	wanted := everything(r.sees)
+	if r.walk.Since != "" {
+		since, err := parseSnapshot(r.walk.Since)
+		if err != nil {
+			return undecidable(&SetupError{Problem: "the checkpoint's snapshot cannot be read", Err: fmt.Errorf("%w: %w", ErrSlotLost, err)})
+		}
+		wanted = between(since, r.sees)
+	}
+	for _, l := range leaves {
+		from, past := r.walk.Place.in(l)
+		if past {
+			continue
+		}
+		if until != nil {
+			switch end, whole := until.in(l); {
+			case !whole && end == (tid{}): // nothing of it was read before
+				return nil
+			case !whole:
+				l.Blocks = min(l.Blocks, end.block+1)
+			}
+		}
+		if err := r.leaf(ctx, l, from, wanted); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// leaf reads one table from a place on, a range at a time.
+func (r *reading) leaf(ctx context.Context, l leaf, from tid, wanted span) error {
 	reader := newLeafReader(r.conn, l, r.relation.Columns, wanted, r.found.ServerVersion)
+	reader.next, reader.late = from, r.walk.Late
 	for {
 		rows, done, err := reader.read(ctx)
 		if err != nil {
 			return r.refused(err, l.Schema, l.Name)
 		}
-		for _, values := range rows {
-			if err := r.add(ctx, values); err != nil {
-				return err
-			}
-		}
-		if err := r.flush(ctx); err != nil {
-			return err
-		}
 		if done {
 			return nil
 		}
+		r.txn = r.tracker.begin(r.into.Position)
+		if err := r.hand(ctx, rows); err != nil {
+			r.tracker.abandon(r.txn)
+			return err
+		}
+		r.walk.Place, r.walk.Rows = l.place(reader.next), r.into.Rows
+		r.pass(r.txn, 0)
 	}
+}
+
+// hand hands the rows of a range over.
+func (r *reading) hand(ctx context.Context, rows []readRow) error {
+	for _, row := range rows {
+		if row.late {
+			r.source.recoveries.overlap.add(row.values)
+		}
+		if err := r.add(ctx, row.values); err != nil {
+			return err
+		}
+	}
+	return r.flush(ctx)
 }
 
 // refused explains that the role can't read the table, which the stream didn't ask for.
@@ -168,7 +268,7 @@ func (r *reading) add(ctx context.Context, values [][]byte) error {
 	opts := &r.source.opts
 	r.txn.hold()
 	r.batch = append(r.batch, Row{
-		Relation: r.relation, Values: values, CommitLSN: r.into.Position, CommitTime: r.time,
+		Relation: r.relation, Values: values, CommitLSN: r.into.Position, CommitTime: r.at,
 		Ordinal: int(r.into.Rows), Recovered: true, txn: r.txn,
 	})
 	r.into.Rows++

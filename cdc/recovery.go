@@ -32,9 +32,11 @@ type Loss struct {
 
 // Recovery tells what was read from the table, in place of the stream, before Position.
 type Recovery struct {
-	Position LSN    // of the new slot; a checkpoint at or above it ends the recovery
-	Rows     uint64 // read and handed over
+	Position LSN    // where the stream goes on: above the checkpoint unless the slot was kept with all that follows that
+	End      LSN    // of the WAL when the table was seen: a checkpoint at or above it ends the recovery
+	Rows     uint64 // read and handed over, also by those who were cut off
 	Backlog  bool   // the rows that were there at the first start; no slot was lost
+	coverage string // of the publication that the stream is counted on with
 }
 
 const (
@@ -53,9 +55,13 @@ var errOvertaken = errors.New("another walpost has recovered the slot meanwhile"
 
 // recoveries are what Run keeps of them.
 type recoveries struct {
-	lost   error       // the stream's or the server's word that rows are lost; nil: none
-	begun  []time.Time // within recoveryWindow
-	latest *Recovery   // whose rows this process has handed over, and the tracker still knows; nil: none
+	lost  error       // the stream's or the server's word that rows are lost; nil: none
+	begun []time.Time // within recoveryWindow
+	// walk is how far this process has handed rows over, latest the recovery of which it has handed over all. Nil: none, or
+	// the tracker doesn't know them any more.
+	walk    *Walk
+	latest  *Recovery
+	overlap *overlap // of what was read with what the slot sends; nil: nothing
 }
 
 // lose takes the end of a stream. A loss that can be recovered is kept for the next connection, which begins with the
@@ -125,6 +131,7 @@ type recovery struct {
 	source *Source
 	conn   *pgconn.PgConn // holds the advisory lock
 	found  *foundations
+	late   int64 // all transactions below it were over before the slot was made; 0: it wasn't made now
 }
 
 // openRecovery takes the lock on the slot's recovery.
@@ -159,16 +166,24 @@ func (s *Source) openRecovery(ctx context.Context, found *foundations) (*recover
 // close gives the lock back.
 func (r *recovery) close(ctx context.Context) { closeOrdinary(ctx, r.conn) }
 
-// held proves, when the slot is ours, that nobody else could touch it since the lock was taken.
-func (r *recovery) held(ctx context.Context) error {
+// held proves, when the slot is ours, that no other walpost could touch it since the lock was taken, and that nobody else has.
+func (r *recovery) held(ctx context.Context, start, passed LSN) error {
 	if _, _, err := query[struct{}](ctx, r.conn, "alive"); err != nil {
 		return fmt.Errorf("keep the lock on the recovery: %w", err)
+	}
+	s := r.source
+	slot, err := findSlot(ctx, r.conn, s.opts)
+	if err != nil {
+		return classify(err, s.opts)
+	}
+	if slot == nil || slot.confirmed > max(start, passed) && !isIdleMark(slot.confirmed) {
+		return s.lose(slotMoved(s.opts, "while the table was read"))
 	}
 	return nil
 }
 
-// run makes a new slot, unless this process has one already whose gap it has read, and reads from the table what the
-// new one doesn't have. It gives the slot's position.
+// run makes a new slot, unless there is one that is good, and reads from the table what it doesn't have, unless this process
+// has. It gives the position at which the stream begins.
 func (r *recovery) run(ctx context.Context, identity Identity) (LSN, error) {
 	s := r.source
 	present, err := findSlot(ctx, r.conn, s.opts)
@@ -201,36 +216,84 @@ func (r *recovery) run(ctx context.Context, identity Identity) (LSN, error) {
 		return 0, errOvertaken
 	}
 	if latest := s.recoveries.latest; lost == nil && latest != nil && s.tracker.Load().timeline == identity.Timeline &&
-		present.confirmed <= max(latest.Position, s.passed(identity.Timeline)) {
+		latest.coverage == r.found.coverage && present.confirmed <= max(latest.Position, s.passed(identity.Timeline)) {
 		return latest.Position, nil // nobody but us has read it since
 	}
-	return r.renew(ctx, identity, resume, present, lost)
+	return r.recover(ctx, identity, resume, present, lost)
 }
 
-// renew does the recovery from its beginning.
-func (r *recovery) renew(ctx context.Context, identity Identity, resume *Resume, present *slot, lost error) (LSN, error) {
+// recover does the recovery, or what is left of one that was cut off: lost is nil then.
+func (r *recovery) recover(ctx context.Context, identity Identity, resume *Resume, present *slot, lost error) (LSN, error) {
 	s := r.source
-	backlog := s.backlog(resume)
-	if err := s.exhausted(lost); err != nil {
+	backlog, walk := s.backlog(resume), s.walk(resume, identity.Timeline)
+	anew := lost != nil || walk == nil
+	if err := s.exhausted(lost); anew && err != nil {
 		return 0, err
 	}
-	if !backlog {
-		loss := Loss{Reason: "an earlier recovery did not come to its end", From: resume.LSN}
-		if lost != nil {
-			loss.Err, loss.Reason = lost, lost.Error()
-		}
-		if err := s.opts.Lost(ctx, loss); err != nil {
-			return 0, fmt.Errorf("record the loss: %w", err)
-		}
-		failpoint.Hit(failpoint.LossRecorded)
-		s.opts.Logger.Warn().Str("slot", s.opts.Slot).Str("reason", loss.Reason).Stringer("checkpoint", loss.From).
-			Msg("rows are lost from the stream; a new slot is made and the table is read")
+	if err := r.record(ctx, resume, lost); err != nil {
+		return 0, err
+	}
+	begins, err := r.slot(ctx, present, lost, backlog && walk == nil)
+	if err != nil {
+		return 0, err
+	}
+	s.recoveries.lost = nil
+	identity.Start = max(begins, s.startPosition(resume, identity.Timeline))
+	latest := &Recovery{Position: identity.Start, Backlog: backlog, coverage: r.found.coverage}
+	s.followTimeline(identity)
+	identity.Reading = true
+	if err := s.acquired(ctx, identity); err != nil {
+		return 0, err
+	}
+	if anew {
+		s.recoveries.begun = append(s.recoveries.begun, time.Now())
+	}
+	if err := r.read(ctx, latest, resume, walk); err != nil {
+		return 0, err
+	}
+	s.recoveries.latest = latest
+	s.opts.Logger.Info().Str("slot", s.opts.Slot).Uint64("rows", latest.Rows).Stringer("position", latest.Position).
+		Msg("table read; the stream goes on")
+	return latest.Position, nil
+}
+
+// record makes a loss durable before anything is done about it. A recovery that goes on is recorded.
+func (r *recovery) record(ctx context.Context, resume *Resume, lost error) error {
+	s := r.source
+	if s.backlog(resume) {
+		return nil
+	}
+	if lost == nil {
+		s.opts.Logger.Info().Str("slot", s.opts.Slot).Stringer("checkpoint", resume.LSN).Msg("a recovery that was cut off goes on")
+		return nil
+	}
+	loss := Loss{Err: lost, Reason: lost.Error(), From: resume.LSN}
+	if err := s.opts.Lost(ctx, loss); err != nil {
+		return fmt.Errorf("record the loss: %w", err)
+	}
+	failpoint.Hit(failpoint.LossRecorded)
+	s.opts.Logger.Warn().Str("slot", s.opts.Slot).Str("reason", loss.Reason).Stringer("checkpoint", loss.From).
+		Msg("rows are lost from the stream; they are read from the table")
+	return nil
+}
+
+// slot gives the position of a slot that has all that follows it. One that is there is kept, whoever has made or moved it: the
+// table has what was visible before, but not what the host has deleted since, which only the slot has. It is made anew if the
+// server has given it up, if what it holds can't be decoded, or if a backlog begins, which the table has as a whole.
+func (r *recovery) slot(ctx context.Context, present *slot, lost error, begins bool) (LSN, error) {
+	s := r.source
+	if present != nil && present.lost == nil && !begins && keepsSlot(lost) {
+		return present.confirmed, nil
 	}
 	if present != nil {
 		if _, _, err := query[struct{}](ctx, r.conn, "drop_slot", s.opts.Slot); err != nil {
 			return 0, classify(fmt.Errorf("drop slot %q: %w", s.opts.Slot, err), s.opts)
 		}
-		failpoint.Hit(failpoint.SlotDropped)
+	}
+	failpoint.Hit(failpoint.SlotDropped)
+	before, err := see(ctx, r.conn)
+	if err != nil {
+		return 0, classify(err, s.opts)
 	}
 	made, err := createSlot(ctx, s.patience.apply(s.opts), r.found.ServerVersion)
 	s.patience.note(err, &s.opts)
@@ -238,22 +301,14 @@ func (r *recovery) renew(ctx context.Context, identity Identity, resume *Resume,
 		return 0, err
 	}
 	failpoint.Hit(failpoint.SlotMade)
-	s.recoveries.lost = nil
-	r.found.SlotPosition, r.found.SlotCreated = made.confirmed, true
-	latest := &Recovery{Position: made.confirmed, Backlog: backlog}
-	identity.Start = made.confirmed
-	s.followTimeline(identity)
-	identity.Reading = true
-	if err := s.acquired(ctx, identity); err != nil {
-		return 0, err
-	}
-	if err := r.read(ctx, latest, resume); err != nil {
-		return 0, err
-	}
-	s.recoveries.latest = latest
-	s.opts.Logger.Info().Str("slot", s.opts.Slot).Uint64("rows", latest.Rows).Stringer("position", latest.Position).
-		Msg("table read; the stream goes on from the new slot")
-	return latest.Position, nil
+	r.found.SlotPosition, r.found.SlotCreated, r.late = made.confirmed, true, before.sees.xmin
+	return made.confirmed, nil
+}
+
+// keepsSlot reports whether a loss leaves the slot good for all that follows its position. Nil is none.
+func keepsSlot(lost error) bool {
+	var setup *SetupError
+	return lost == nil || errors.As(lost, &setup) && setup.keepsSlot
 }
 
 // lockKey is the advisory lock's, of the database that the slot belongs to: FNV-1a of "walpost recovery " and the slot.

@@ -21,7 +21,8 @@ type book struct {
 	losses []Loss
 	// coverage is that of the latest connection
 	coverage string
-	until    LSN // a checkpoint at or above it ends the recovery
+	until    LSN    // a checkpoint at or above it ends the recovery
+	walks    []Walk // that were begun
 }
 
 // keep makes a Source use the book.
@@ -42,11 +43,21 @@ func (b *book) keep(s *Source) {
 		b.losses = append(b.losses, loss)
 		return nil
 	}
+	s.opts.Walking = func(_ context.Context, w Walk) error {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if b.resume == nil {
+			b.resume = &Resume{}
+		}
+		b.resume.Walk = &w
+		b.walks = append(b.walks, w)
+		return nil
+	}
 	acquired := s.opts.Acquired
 	s.opts.Acquired = func(ctx context.Context, id Identity) error {
 		b.mu.Lock()
 		if id.Recovery != nil {
-			b.until = id.Recovery.Position
+			b.until = id.Recovery.End
 		}
 		b.coverage = id.Coverage
 		b.mu.Unlock()
@@ -482,7 +493,7 @@ func TestRecoveryIsReadAgainAfterAnEndedTerm(t *testing.T) {
 	resolve(append(whole, streamed...))
 	r.settle(streamed[0])
 	b.save(r, "")
-	if losses, recovering := b.seen(); losses != 3 || recovering {
+	if losses, recovering := b.seen(); losses != 1 || recovering {
 		t.Errorf("%d losses, recovering %t", losses, recovering)
 	}
 }

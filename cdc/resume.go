@@ -49,8 +49,7 @@ func (s *Source) checkMoved(resume *Resume, slot LSN, timeline int32) error {
 	if resume == nil || resume.LSN == 0 || resume.Recovering || slot <= max(resume.LSN, s.passed(timeline)) || isIdleMark(slot) {
 		return nil
 	}
-	return slotLost(s.opts, fmt.Sprintf("the replication slot was moved to %s, past the checkpoint %s",
-		slot, resume.LSN), nil)
+	return slotMoved(s.opts, fmt.Sprintf("to %s, past the checkpoint %s", slot, resume.LSN))
 }
 
 // checkChanged reports a publication that is not the one whose rows the checkpoint's snapshot stands for.
@@ -58,7 +57,7 @@ func (s *Source) checkChanged(resume *Resume, coverage string) error {
 	if resume == nil || resume.Recovering || resume.Coverage == "" || resume.Coverage == coverage {
 		return nil
 	}
-	return publicationChanged(s.opts)
+	return publicationChanged(s.opts, resume.Coverage, coverage)
 }
 
 // startPosition is where streaming begins: the checkpoint, which checkHistory has found to be of the server's history, or
@@ -89,7 +88,7 @@ func (s *Source) followTimeline(found Identity) {
 
 // track begins to track anew. What is unresolved is forgotten, also what was read from the table: it is read again.
 func (s *Source) track(t *tracker) {
-	s.received, s.recoveries.latest = received{}, nil
+	s.received, s.recoveries.walk, s.recoveries.latest, s.recoveries.overlap = received{}, nil, nil, nil
 	s.tracker.Swap(t).replaced.Store(true)
 }
 

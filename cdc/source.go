@@ -169,7 +169,7 @@ func (s *Source) begin(ctx context.Context, conn *replicationConn, resume *Resum
 	if err := conn.start(ctx, s.opts, identity.Start); err != nil {
 		return s.lose(classify(err, s.opts))
 	}
-	return r.held(ctx)
+	return r.held(ctx, identity.Start, s.passed(identity.Timeline))
 }
 
 // stillWhole makes sure that the slot which we have got isn't a new one whose gap another walpost is reading: whoever

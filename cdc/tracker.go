@@ -30,6 +30,7 @@ type txn struct {
 	// Guarded by tracker.mu.
 	end       LSN    // end of its commit record; 0 when it was abandoned
 	snapshot  string // that sees it and all before it, where rows are polled
+	walk      *Walk  // how far it has come, where rows are read from the table
 	done      bool
 	following *txn
 }
@@ -82,6 +83,15 @@ func (t *tracker) commitSeen(x *txn, end LSN, snapshot string) {
 	x.release()
 }
 
+// commitWalk is commit for rows that were read from the table in place of the stream. Its end is where the stream begins,
+// once all were, and 0 before: then it moves the walk alone.
+func (t *tracker) commitWalk(x *txn, end LSN, walk *Walk) {
+	t.mu.Lock()
+	x.end, x.walk = end, walk
+	t.mu.Unlock()
+	x.release()
+}
+
 // abandon ends a transaction whose commit will never arrive. It counts as resolved with its rows, and moves
 // no position.
 func (t *tracker) abandon(x *txn) { x.release() }
@@ -102,6 +112,9 @@ func (t *tracker) finish(x *txn) {
 		}
 		if seen := t.head.snapshot; seen != "" {
 			t.position.snapshot, t.known, moved = seen, true, true
+		}
+		if walk := t.head.walk; walk != nil {
+			t.position.walk, moved = walk, true
 		}
 		t.head = t.head.following
 	}

@@ -77,7 +77,7 @@ func checkCoverage(ctx context.Context, conn *pgconn.PgConn, o Options, before s
 		return err
 	}
 	if p.Coverage != before {
-		return publicationChanged(o)
+		return publicationChanged(o, before, p.Coverage)
 	}
 	return nil
 }

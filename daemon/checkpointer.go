@@ -28,6 +28,7 @@ type checkpointer struct {
 	// saved is the commit that the latest checkpoint was written for, savedSnapshot its snapshot where the table is polled.
 	saved         cdc.LSN
 	savedSnapshot string
+	savedWalk     *cdc.Walk
 	savedBy       *ownership
 	streamed      bool // a stream has begun before; the stream's goroutine alone uses it
 	state         trouble
@@ -60,7 +61,11 @@ func (c *checkpointer) resume(ctx context.Context) (*cdc.Resume, error) {
 	if saved == nil {
 		return nil, c.sample(ctx, "") // before there is a slot, so that the first checkpoint has it
 	}
-	recovering, err := c.recovering(ctx, saved.LSN)
+	walk, err := decodeWalk(saved.Walk)
+	if err != nil {
+		return nil, err
+	}
+	recovering, err := c.recovering(ctx, saved.LSN, walk)
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +74,7 @@ func (c *checkpointer) resume(ctx context.Context) (*cdc.Resume, error) {
 	return &cdc.Resume{
 		LSN: cdc.LSN(saved.LSN), SystemID: saved.SystemID, Timeline: saved.Timeline,
 		Superseded: owner == nil || owner.epoch != saved.Epoch,
-		Snapshot:   saved.Snapshot, Coverage: saved.Coverage, Recovering: recovering,
+		Snapshot:   saved.Snapshot, Coverage: saved.Coverage, Recovering: recovering, Walk: walk,
 	}, nil
 }
 
@@ -240,10 +245,13 @@ func (c *checkpointer) drained(ctx context.Context) error {
 	}
 }
 
-// orderly reports whether nothing above the checkpoint is recorded: we have left no transaction in the middle, and have
-// met all that a daemon which was killed before us may have recorded.
+// orderly reports whether nothing above the checkpoint is recorded: we have left no transaction in the middle and no table, and
+// have met all that a daemon which was killed before us may have recorded.
 func (c *checkpointer) orderly() bool {
 	until := c.recordedUntil()
+	if p, _ := c.source.Progress(); p.Walk() != nil && p.Walk().End == 0 {
+		return false
+	}
 	return !c.source.Unresolved() && (until.IsZero() || c.source.Stats().LastCommit.After(until))
 }
 
@@ -252,13 +260,19 @@ const drainedAgain = 200 * time.Millisecond
 func (c *checkpointer) write(ctx context.Context, last bool) error {
 	position, ok := c.source.Progress()
 	owner := c.owned()
-	if !ok || owner == nil {
+	if owner == nil {
 		return nil
 	}
 	if owner != c.savedBy { // of another connection, and maybe of another timeline
 		c.saved, c.savedBy = 0, owner
 	}
-	next := c.checkpoint(position, owner)
+	if !ok {
+		return c.walked(ctx, position.Walk(), owner)
+	}
+	next, err := c.checkpoint(position, owner)
+	if err != nil {
+		return err
+	}
 	pass := c.source.Idle
 	if last || c.due(position, next) {
 		failpoint.Hit(failpoint.BeforeCheckpoint)
@@ -275,6 +289,7 @@ func (c *checkpointer) write(ctx context.Context, last bool) error {
 		failpoint.Hit(failpoint.AfterCheckpoint)
 		c.counters.keep(own)
 		c.saved, c.savedSnapshot = position.Commit(), position.Snapshot()
+		c.keptWalk(position.Walk())
 		c.watermarks.use(ledger.Watermark{Snapshot: next.Snapshot, LSN: next.SnapshotLSN})
 		pass = c.source.Confirm
 	}

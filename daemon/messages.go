@@ -25,6 +25,9 @@ func (c *checkpointer) messagesLost(ctx context.Context, r *cdc.Recovery) error 
 	if saved := c.resumed.Load(); saved != nil {
 		from = cdc.LSN(saved.LSN)
 	}
+	if from >= r.Position { // the slot was kept, and with it all that follows the checkpoint
+		return nil
+	}
 	_, err = c.ledger.RecordIncident(ctx, ledger.Incident{
 		Slot: c.slot, Kind: messagesLost, LSNFrom: uint64(from), LSNTo: uint64(r.Position),
 		Detail: fmt.Sprintf("logical messages with prefix %q that were committed between %s and %s are gone with the slot, and no table has them; "+

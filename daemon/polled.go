@@ -31,18 +31,19 @@ func (c *checkpointer) begin(ctx context.Context, id cdc.Identity, epoch int64) 
 // checkpoint is what is saved of a position, without the counters: with a stream its place in the WAL and the newest sample below it, with
 // polling the snapshot that it is. Then the place in the WAL stays where a stream has left it: transactions that were
 // committed below it may not be seen yet.
-func (c *checkpointer) checkpoint(p cdc.Position, owner *ownership) (saved ledger.Checkpoint) {
+func (c *checkpointer) checkpoint(p cdc.Position, owner *ownership) (saved ledger.Checkpoint, err error) {
 	saved = ledger.Checkpoint{
 		Slot: c.slot, SystemID: owner.identity.SystemID, Timeline: owner.identity.Timeline,
 		Epoch: owner.epoch,
 	}
 	if p.Snapshot() != "" {
 		saved.Snapshot, saved.SnapshotLSN, saved.Coverage = p.Snapshot(), uint64(p.Commit()), CoveragePolled
-		return saved
+		return saved, nil
 	}
 	mark := c.watermarks.newest(p.LSN())
 	saved.LSN, saved.Snapshot, saved.SnapshotLSN, saved.Coverage = uint64(p.LSN()), mark.Snapshot, mark.LSN, owner.identity.Coverage
-	return saved
+	saved.Walk, err = encodeWalk(p.Walk())
+	return saved, err
 }
 
 // due reports whether the position has passed rows since the latest checkpoint, or whether a newer sample is worth one.
@@ -50,5 +51,5 @@ func (c *checkpointer) due(p cdc.Position, next ledger.Checkpoint) bool {
 	if p.Snapshot() != "" {
 		return p.Snapshot() != c.savedSnapshot
 	}
-	return p.Commit() > c.saved || c.watermarks.late(ledger.Watermark{Snapshot: next.Snapshot, LSN: next.SnapshotLSN}, c.saved)
+	return p.Commit() > c.saved || p.Walk() != c.savedWalk || c.watermarks.late(ledger.Watermark{Snapshot: next.Snapshot, LSN: next.SnapshotLSN}, c.saved)
 }

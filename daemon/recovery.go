@@ -25,13 +25,19 @@ const (
 type recovery struct{ until atomic.Uint64 }
 
 // recovering reports whether the ledger has a loss whose recovery no checkpoint has passed, and resolves those that one
-// has passed: the daemon was killed in between.
-func (c *checkpointer) recovering(ctx context.Context, checkpoint uint64) (bool, error) {
+// has passed, or whose walk is over: the daemon was killed in between.
+func (c *checkpointer) recovering(ctx context.Context, checkpoint uint64, walk *cdc.Walk) (bool, error) {
 	if err := c.ledger.SettleIncidents(ctx, c.slot, losses, checkpoint); err != nil {
 		return false, err
 	}
 	incident, err := c.ledger.OpenIncident(ctx, c.slot, losses, checkpoint)
-	return incident != nil, err
+	if incident == nil || err != nil {
+		return false, err
+	}
+	if end := incident.LSNTo; end == 0 || walk == nil || uint64(walk.End) < end {
+		return true, nil
+	}
+	return false, c.ledger.SettleIncidents(ctx, c.slot, losses, incident.LSNTo)
 }
 
 // lost records a loss before anything is done about it. One that is recorded and whose end isn't known covers it.
@@ -56,10 +62,10 @@ func (c *checkpointer) recovered(ctx context.Context, r *cdc.Recovery) error {
 	if r == nil || r.Backlog {
 		return nil
 	}
-	err := c.ledger.BoundIncidents(ctx, c.slot, losses, uint64(r.Position), fmt.Sprintf("%d rows were read from the table", r.Rows))
+	err := c.ledger.BoundIncidents(ctx, c.slot, losses, uint64(r.End), fmt.Sprintf("%d rows were read from the table, and the stream goes on from %s", r.Rows, r.Position))
 	if err == nil {
 		failpoint.Hit(failpoint.GapBounded)
-		c.recovery.until.Store(uint64(r.Position))
+		c.recovery.until.Store(uint64(r.End))
 	}
 	return errors.Join(err, c.messagesLost(ctx, r))
 }

@@ -57,7 +57,7 @@ func TestLostSlotIsRecoveredAndTold(t *testing.T) {
 			t.Errorf("%s didn't arrive: %v", id, book.ids)
 		}
 	}
-	r.until("select count(*) = 1 from walpost.incident where slot = $1 and kind = 'slot_lost' and resolved_at is not null and detail like '%rows were read from the table' and lsn_to > lsn_from", r.db.Name)
+	r.until("select count(*) = 1 from walpost.incident where slot = $1 and kind = 'slot_lost' and resolved_at is not null and detail like '%rows were read from the table, and the stream goes on from%' and lsn_to > lsn_from", r.db.Name)
 	d.mustStop()
 	book.drain(r.receiver)
 	r.start().mustStop()

@@ -69,10 +69,14 @@ const (
 	OlderRead
 	// LossRecorded: the loss of a slot is an incident, and nothing was done about it.
 	LossRecorded
-	// SlotDropped: what was left of the lost slot is gone.
+	// SlotDropped: what was left of the lost slot is gone, and there is no new one.
 	SlotDropped
 	// SlotMade: there is a new slot, and the gap before it wasn't read.
 	SlotMade
+	// WalkBegun: the ledger knows that the table is being read, and nothing was.
+	WalkBegun
+	// WalkSaved: it knows how far.
+	WalkSaved
 	// GapReading: some rows of the gap were handed over.
 	GapReading
 	// GapRead: all were, and the incident doesn't say where the gap ends.
@@ -120,6 +124,8 @@ var names = [end]string{
 	LossRecorded:      "loss-recorded",
 	SlotDropped:       "slot-dropped",
 	SlotMade:          "slot-made",
+	WalkBegun:         "walk-begun",
+	WalkSaved:         "walk-saved",
 	GapReading:        "gap-reading",
 	GapRead:           "gap-read",
 	GapBounded:        "gap-bounded",

@@ -17,6 +17,8 @@ var (
 	checkpointAcquireSQL string
 	//go:embed sql/checkpoint_save.sql
 	checkpointSaveSQL string
+	//go:embed sql/walk_save.sql
+	walkSaveSQL string
 )
 
 // Checkpoint is how far a slot's WAL is resolved.
@@ -29,6 +31,7 @@ type Checkpoint struct {
 	Snapshot    string // pg_snapshot in text form, sampled at or below LSN; "" none
 	SnapshotLSN uint64
 	Coverage    string // of the publication, by Snapshot's time; see Watermark
+	Walk        string // JSON of how far the table was read for the gap above Snapshot, a cdc.Walk; "" none
 	Counters    Counters
 	Drained     bool      // its owner ended in order: nothing above LSN is recorded
 	UpdatedAt   time.Time // set by the database
@@ -55,7 +58,7 @@ func (l *Ledger) Checkpoint(ctx context.Context, slot string) (*Checkpoint, erro
 	var c Checkpoint
 	var position, snapshot lsn
 	err := l.pool.QueryRow(ctx, checkpointSQL, slot).Scan(&c.Slot, &position, &c.SystemID, &c.Timeline, &c.Epoch,
-		&c.Snapshot, &snapshot, &c.Coverage, &c.Counters, &c.Drained, &c.UpdatedAt, &c.EpochAt)
+		&c.Snapshot, &snapshot, &c.Coverage, &c.Counters, &c.Drained, &c.UpdatedAt, &c.EpochAt, &c.Walk)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, nil
 	}
@@ -77,17 +80,29 @@ func (l *Ledger) Acquire(ctx context.Context, slot, systemID string, timeline in
 	return epoch, nil
 }
 
-// SaveCheckpoint moves the slot's checkpoint to LSN, never back, and saves the counters. The snapshot is kept if c has none;
-// the system is Acquire's. ErrFenced: c.Epoch is not the newest, or the server isn't on c.Timeline any more: a failover came
+// SaveCheckpoint moves the slot's checkpoint to LSN, never back, and saves the counters. Snapshot and walk are kept if c has
+// none, the walk as long as the snapshot stays; the system is Acquire's. ErrFenced: c.Epoch is not the newest, or the server isn't on c.Timeline any more: a failover came
 // between, and what the position stands for may never have been there.
 func (l *Ledger) SaveCheckpoint(ctx context.Context, c Checkpoint) error {
 	tag, err := l.pool.Exec(ctx, checkpointSaveSQL, c.Slot, c.Epoch, lsn(c.LSN).String(),
-		c.Snapshot, lsn(c.SnapshotLSN).String(), c.Counters, c.Drained, c.Coverage, c.Timeline)
+		c.Snapshot, lsn(c.SnapshotLSN).String(), c.Counters, c.Drained, c.Coverage, c.Timeline, c.Walk)
 	if err != nil {
 		return fmt.Errorf("save checkpoint of slot %q: %w", c.Slot, err)
 	}
 	if tag.RowsAffected() == 0 {
 		return fmt.Errorf("save checkpoint of slot %q in epoch %d on timeline %d: %w", c.Slot, c.Epoch, c.Timeline, ErrFenced)
+	}
+	return nil
+}
+
+// SaveWalk saves the checkpoint's walk alone, while there is no position yet. Its error is as SaveCheckpoint's.
+func (l *Ledger) SaveWalk(ctx context.Context, c Checkpoint) error {
+	tag, err := l.pool.Exec(ctx, walkSaveSQL, c.Slot, c.Epoch, c.Walk, c.Timeline)
+	if err != nil {
+		return fmt.Errorf("save the walk of slot %q: %w", c.Slot, err)
+	}
+	if tag.RowsAffected() == 0 {
+		return fmt.Errorf("save the walk of slot %q in epoch %d on timeline %d: %w", c.Slot, c.Epoch, c.Timeline, ErrFenced)
 	}
 	return nil
 }

@@ -3,7 +3,7 @@
 -- Index: checkpoint_pkey, incident_open.
 with adopted as (
     update walpost.checkpoint
-    set system_id = $2, timeline = $3, epoch = epoch + 1, drained = false, coverage = '',
+    set system_id = $2, timeline = $3, epoch = epoch + 1, drained = false, coverage = '', walk = null,
         lsn = pg_catalog.pg_current_wal_insert_lsn(), snapshot_lsn = pg_catalog.pg_current_wal_insert_lsn(),
         snapshot = case $4::text when 'kept' then snapshot when 'now' then pg_catalog.pg_current_snapshot() else '3:3:' end,
         updated_at = pg_catalog.now(), written_by = pg_catalog.pg_current_xact_id()
