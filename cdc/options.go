@@ -49,9 +49,9 @@ type Options struct {
 	// is gone is then made anew and the rows that Resume.Snapshot doesn't see are read from the table. Nil, or a
 	// checkpoint without a snapshot: a lost slot is a SetupError.
 	Lost func(ctx context.Context, loss Loss) error
-	// Walking is told of each walk through the table that begins, before any of its rows is handed over, and makes durable what it
-	// says. How far it comes Position.Walk tells. Nil: a reading that is cut off begins anew.
-	Walking func(ctx context.Context, w Walk) error
+	// Flush returns when all is durable that was committed before it was called. It is called as a walk through the table begins:
+	// its snapshot would mean something else if a crash undid what it sees. Nil: all is durable as soon as it is seen.
+	Flush func(ctx context.Context) error
 	// Start says what the first stream begins with, where there is no checkpoint or one at 0/0 (StartNow).
 	Start Start
 
@@ -92,7 +92,7 @@ type Resume struct {
 	Coverage string
 	// Recovering says that Lost was told of a loss and that no checkpoint has passed its recovery yet.
 	Recovering bool
-	// Walk is the newest that Walking was told of, as far as Position.Walk has come since; nil: none is known.
+	// Walk is how far Position.Walk had come; nil: a recovery that was cut off begins anew.
 	Walk *Walk
 }
 

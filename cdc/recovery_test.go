@@ -21,8 +21,7 @@ type book struct {
 	losses []Loss
 	// coverage is that of the latest connection
 	coverage string
-	until    LSN    // a checkpoint at or above it ends the recovery
-	walks    []Walk // that were begun
+	until    LSN // a checkpoint at or above it ends the recovery
 }
 
 // keep makes a Source use the book.
@@ -41,16 +40,6 @@ func (b *book) keep(s *Source) {
 		defer b.mu.Unlock()
 		b.resume.Recovering, b.until = true, 0
 		b.losses = append(b.losses, loss)
-		return nil
-	}
-	s.opts.Walking = func(_ context.Context, w Walk) error {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		if b.resume == nil {
-			b.resume = &Resume{}
-		}
-		b.resume.Walk = &w
-		b.walks = append(b.walks, w)
 		return nil
 	}
 	acquired := s.opts.Acquired

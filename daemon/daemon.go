@@ -132,7 +132,7 @@ func (d *Daemon) prepare(ctx context.Context, cfg *config.Config) error {
 func (d *Daemon) newSource(cfg *config.Config) (source, error) {
 	hook := func(o *cdc.Options) {
 		o.Lead, o.Application = d.leadership.lead, d.title.String()
-		o.Resume, o.Lost, o.Walking = d.checkpointer.resume, d.checkpointer.lost, d.checkpointer.walking
+		o.Resume, o.Lost, o.Flush = d.checkpointer.resume, d.checkpointer.lost, d.checkpointer.flush
 		o.Acquired = func(ctx context.Context, id cdc.Identity) error {
 			if err := d.checkpointer.acquired(ctx, id); err != nil {
 				return err

@@ -42,7 +42,9 @@ func (c *checkpointer) checkpoint(p cdc.Position, owner *ownership) (saved ledge
 	}
 	mark := c.watermarks.newest(p.LSN())
 	saved.LSN, saved.Snapshot, saved.SnapshotLSN, saved.Coverage = uint64(p.LSN()), mark.Snapshot, mark.LSN, owner.identity.Coverage
-	saved.Walk, err = encodeWalk(p.Walk())
+	if p.Walk() != c.savedWalk { // one that is saved may be over since
+		saved.Walk, err = encodeWalk(p.Walk())
+	}
 	return saved, err
 }
 

@@ -11,24 +11,30 @@ import (
 	"github.com/walpost/walpost/internal/ledger"
 )
 
-// walking makes a walk through the table durable before its first row is handed over.
-func (c *checkpointer) walking(ctx context.Context, w cdc.Walk) error {
+// flush commits something, and with it all that was committed before.
+func (c *checkpointer) flush(ctx context.Context) error {
 	owner := c.owned()
 	if owner == nil {
 		return errOvertaken
 	}
-	return c.saveWalk(ctx, &w, owner)
+	return c.saveWalk(ctx, nil, owner)
 }
 
-// saveWalk keeps how far the table is read and resolved, where nothing else is to be saved.
+// saveWalk keeps how far the table is read and resolved, and the counters, where nothing else is to be saved. Nil: the walk that
+// is saved stays.
 func (c *checkpointer) saveWalk(ctx context.Context, w *cdc.Walk, owner *ownership) error {
 	text, err := encodeWalk(w)
 	if err != nil {
 		return err
 	}
-	return c.ledger.SaveWalk(ctx, ledger.Checkpoint{
-		Slot: c.slot, Epoch: owner.epoch, Timeline: owner.identity.Timeline, Walk: text,
+	own, counters := c.counters.read()
+	err = c.ledger.SaveWalk(ctx, ledger.Checkpoint{
+		Slot: c.slot, Epoch: owner.epoch, Timeline: owner.identity.Timeline, Walk: text, Counters: counters,
 	})
+	if err == nil {
+		c.counters.keep(own)
+	}
+	return err
 }
 
 // walked saves a walk that has come further while there is no position yet.

@@ -73,9 +73,9 @@ const (
 	SlotDropped
 	// SlotMade: there is a new slot, and the gap before it wasn't read.
 	SlotMade
-	// WalkBegun: the ledger knows that the table is being read, and nothing was.
+	// WalkBegun: the table is seen in a snapshot, and nothing of it was read.
 	WalkBegun
-	// WalkSaved: it knows how far.
+	// WalkSaved: the ledger knows how far it was read.
 	WalkSaved
 	// GapReading: some rows of the gap were handed over.
 	GapReading

@@ -66,9 +66,11 @@ var trials = map[string][]ordeal{
 	},
 	"recovery": {
 		{point: failpoint.LossRecorded, before: (*trial).dropSlot},
-		{point: failpoint.SlotMade, before: (*trial).dropSlot},
-		{point: failpoint.SlotDropped}, // the one that was made: what it lacks wasn't read
-		{point: failpoint.GapReading, before: (*trial).dropSlot},
+		{point: failpoint.SlotDropped, before: (*trial).dropSlot},
+		{point: failpoint.SlotMade}, // the one before has made none
+		{point: failpoint.WalkBegun},
+		{point: failpoint.GapReading},
+		{point: failpoint.WalkSaved, before: (*trial).dropSlot},
 		{point: failpoint.GapRead, before: (*trial).dropSlot},
 		{point: failpoint.GapBounded, before: (*trial).dropSlot},
 		{point: failpoint.GapPassed, before: (*trial).dropSlot},

@@ -95,9 +95,9 @@ func (l *Ledger) SaveCheckpoint(ctx context.Context, c Checkpoint) error {
 	return nil
 }
 
-// SaveWalk saves the checkpoint's walk alone, while there is no position yet. Its error is as SaveCheckpoint's.
+// SaveWalk saves the checkpoint's walk, unless c has none, and counters, while there is no position yet. Its error is as SaveCheckpoint's.
 func (l *Ledger) SaveWalk(ctx context.Context, c Checkpoint) error {
-	tag, err := l.pool.Exec(ctx, walkSaveSQL, c.Slot, c.Epoch, c.Walk, c.Timeline)
+	tag, err := l.pool.Exec(ctx, walkSaveSQL, c.Slot, c.Epoch, c.Walk, c.Timeline, c.Counters)
 	if err != nil {
 		return fmt.Errorf("save the walk of slot %q: %w", c.Slot, err)
 	}
