@@ -29,6 +29,8 @@ const (
 	// childName is what it is called, "" by default, and childLease its lease.
 	childName  = "WALPOST_TEST_CHILD_NAME"
 	childLease = "WALPOST_TEST_CHILD_LEASE"
+	// childLog is the file that takes all of its log; without, its errors go where ours do.
+	childLog = "WALPOST_TEST_CHILD_LOG"
 )
 
 // child runs a daemon until it is killed or, in order, until SIGTERM, if this process was started for that.
@@ -38,6 +40,13 @@ func child() bool {
 		return false
 	}
 	log := zerolog.New(os.Stderr).Level(zerolog.ErrorLevel)
+	if path := os.Getenv(childLog); path != "" {
+		file, err := os.Create(path)
+		if err != nil {
+			log.Fatal().Err(err).Msg("log")
+		}
+		log = zerolog.New(file).Level(zerolog.InfoLevel).With().Timestamp().Logger()
+	}
 	cfg, diagnostics := config.Load(path)
 	if diagnostics.HasErrors() {
 		log.Fatal().Err(diagnostics).Msg("configuration")
