@@ -43,23 +43,23 @@ const (
 func contests() []contest {
 	return []contest{
 		{
-			name: "black-holes", about: "%d endpoints that accept and never answer, their queues full, 4 events/s to each", slots: defaultConnections, count: 500,
+			name: "black-holes", about: "%d endpoints that accept and never answer, their queues full, 4 events/s to each", slots: defaultMost, count: 500,
 			others: (*arena).holes, disturb: (*bout).fillHoles,
 		},
 		{
-			name: "flood", about: "%d events in one transaction to another endpoint, which takes 20 ms", slots: defaultConnections, count: 20_000,
+			name: "flood", about: "%d events in one transaction to another endpoint, which takes 20 ms", slots: defaultMost, count: 20_000,
 			others: (*arena).flooded, disturb: (*bout).flood,
 		},
 		{
-			name: "torrent", about: "the same, in single-row transactions at 2,000/s", slots: defaultConnections, count: 20_000,
+			name: "torrent", about: "the same, in single-row transactions at 2,000/s", slots: defaultMost, count: 20_000,
 			others: (*arena).flooded, disturb: (*bout).torrent,
 		},
 		{
-			name: "retries", about: "%d retries to the same endpoint, which takes 5 ms, come due at once", slots: defaultConnections, count: 10_000,
+			name: "retries", about: "%d retries to the same endpoint, which takes 5 ms, come due at once", slots: defaultMost, count: 10_000,
 			delay: 5 * time.Millisecond, prepare: (*bout).owe, disturb: (*bout).comeDue,
 		},
 		{
-			name: "retries-limited", about: "%d retries to the same endpoint come due at once; rate_limit = \"400/s\"", slots: defaultConnections, count: 4_000,
+			name: "retries-limited", about: "%d retries to the same endpoint come due at once; rate_limit = \"400/s\"", slots: defaultMost, count: 4_000,
 			delay: 5 * time.Millisecond, perSecond: 400, limits: `rate_limit = "400/s"`, prepare: (*bout).owe, disturb: (*bout).comeDue,
 		},
 	}

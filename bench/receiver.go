@@ -21,6 +21,7 @@ type receiver struct {
 	url      string
 	listener net.Listener
 	state    atomic.Pointer[expectation]
+	late     *wheel
 }
 
 // expectation is one measurement's.
@@ -51,13 +52,17 @@ func newReceiver() (*receiver, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &receiver{url: "http://" + listener.Addr().String() + "/", listener: listener}
+	r := &receiver{url: "http://" + listener.Addr().String() + "/", listener: listener, late: newWheel()}
 	r.expect(0, answers{})
+	go r.late.turn()
 	go r.accept()
 	return r, nil
 }
 
-func (r *receiver) close() error { return r.listener.Close() }
+func (r *receiver) close() error {
+	r.late.stop()
+	return r.listener.Close()
+}
 
 // expect starts a measurement of n arrivals.
 func (r *receiver) expect(n int, a answers) *expectation {
@@ -125,7 +130,14 @@ func (r *receiver) serve(conn net.Conn) error {
 		if err != nil {
 			return err
 		}
-		if _, err := conn.Write(r.state.Load().arrived(id)); err != nil {
+		e := r.state.Load()
+		answer := e.arrived(id)
+		if e.delay > 0 {
+			r.late.after(e, conn, answer)
+			continue
+		}
+		e.running.Add(-1)
+		if _, err := conn.Write(answer); err != nil {
 			return err
 		}
 	}
@@ -145,11 +157,7 @@ func eventOf(body []byte) ([]byte, error) {
 func (e *expectation) arrived(id []byte) []byte {
 	now := time.Now()
 	running := e.running.Add(1)
-	defer e.running.Add(-1)
 	for peak := e.peak.Load(); running > peak && !e.peak.CompareAndSwap(peak, running); peak = e.peak.Load() {
-	}
-	if e.delay > 0 {
-		time.Sleep(e.delay)
 	}
 	if e.keep {
 		e.mu.Lock()

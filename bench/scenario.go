@@ -15,7 +15,6 @@ type scenario struct {
 	perTx       int  // rows per transaction
 	fan         int  // webhooks per event; 0 is 1
 	concurrent  int  // connections of each webhook; 0: walpost's default
-	auto        bool // concurrency = "auto"
 	rules, body string
 	record      string // of the ledger; empty: failures
 	daemons     int    // for shared: how many work at a time
@@ -29,7 +28,11 @@ const (
 	riverName    = "river"
 	singleName   = "single"
 	baselineName = "baseline"
+	plainName    = "plain"
 )
+
+// slowly is how an endpoint answers that takes 20 ms.
+var slowly = answers{delay: 20 * time.Millisecond}
 
 // scenarios are in an order in which neighbours compare.
 func scenarios() []scenario {
@@ -51,9 +54,11 @@ func scenarios() []scenario {
 		{name: "ledger-1", about: "due retries from the ledger, one daemon", perTx: 1, daemons: 1, run: (*ground).shared},
 		{name: "ledger-2", about: "two daemons", perTx: 1, daemons: 2, against: "ledger-1", run: (*ground).shared},
 		{name: "ledger-4", about: "four daemons", perTx: 1, daemons: 4, against: "ledger-1", run: (*ground).shared},
-		{name: "auto", about: `concurrency = "auto"`, perTx: 1, auto: true, against: baselineName},
-		{name: "auto-slow", about: `concurrency = "auto", the endpoint takes 20 ms to answer`, perTx: 1, auto: true, answers: answers{delay: 20 * time.Millisecond}, against: baselineName, target: 0.9},
-		{name: "slow", about: "the endpoint takes 20 ms to answer", perTx: 1, answers: answers{delay: 20 * time.Millisecond}, against: baselineName, target: 0.9},
+		{name: plainName, about: "plain client, 32 connections", whole: true, perTx: 1, run: (*ground).plain, against: plainName},
+		{name: "plain-slow-600", about: "plain client, 20 ms, 600 connections", whole: true, perTx: 1, concurrent: 600, answers: slowly, run: (*ground).plain, against: plainName},
+		{name: "plain-slow-1000", about: "plain client, 20 ms, 1000 connections", whole: true, perTx: 1, concurrent: 1000, answers: slowly, run: (*ground).plain, against: plainName},
+		{name: "plain-slow-2000", about: "plain client, 20 ms, 2000 connections", whole: true, perTx: 1, concurrent: 2000, answers: slowly, run: (*ground).plain, against: plainName},
+		{name: "slow", about: "the endpoint takes 20 ms to answer", whole: true, perTx: 1, answers: slowly, against: singleName, target: 0.9},
 	}
 }
 
@@ -76,8 +81,8 @@ func (s *scenario) connections() int {
 	return defaultConnections
 }
 
-// defaultConnections is walpost's default of `concurrency`.
-const defaultConnections = 32
+// defaultConnections are the plain client's: more don't make it faster. defaultMost is walpost's default of `concurrency_max`.
+const defaultConnections, defaultMost = 32, 1000
 
 // hcl is walpost's configuration for it.
 func (s *scenario) hcl(url string) string {
@@ -88,9 +93,7 @@ func (s *scenario) hcl(url string) string {
 	b.WriteString(s.rules)
 	for i := range max(s.fan, 1) {
 		fmt.Fprintf(&b, "webhook \"bench_%d\" {\n  topics = [\"*\"]\n  url = \"%s%d\"\n", i, url, i)
-		if s.auto {
-			b.WriteString("  concurrency = \"auto\"\n  concurrency_max = 1000\n")
-		} else if s.concurrent > 0 {
+		if s.concurrent > 0 {
 			fmt.Fprintf(&b, "  concurrency = %d\n", s.concurrent)
 		}
 		b.WriteString(s.body + "}\n")

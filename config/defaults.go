@@ -33,15 +33,15 @@ type defaults struct {
 
 func (l *loader) decodeDefaults() {
 	l.defaults = defaults{
-		method:      "POST",
-		envelope:    EnvelopeGist,
-		timeout:     10 * time.Second,
-		retry:       []time.Duration{5 * time.Minute, time.Hour, 3 * time.Hour},
-		enabled:     true,
-		concurrency: 32,
-		queue:       1000,
+		method:   "POST",
+		envelope: EnvelopeGist,
+		timeout:  10 * time.Second,
+		retry:    []time.Duration{5 * time.Minute, time.Hour, 3 * time.Hour},
+		enabled:  true,
+		queue:    1000,
 
-		concurrencyMax: autoConcurrency,
+		auto:           true,
+		concurrencyMax: maxConcurrency,
 	}
 	if b := l.one("defaults"); b != nil {
 		b.within = webhookScopes{request: b.requestScope(b.locals)}

@@ -32,9 +32,9 @@ func (r Rate) String() string {
 const (
 	// maxRate bounds the number of a rate, since each start in a window is remembered.
 	maxRate = 100_000
-	// maxConcurrency bounds `concurrency`, autoConcurrency is what "auto" stays within by default.
-	maxConcurrency  = 1000
-	autoConcurrency = 256
+	// maxConcurrency bounds `concurrency`, and is what "auto" stays within by default: 1000 attempts of 20 ms are 50,000 a second,
+	// which is more than two cores send.
+	maxConcurrency = 1000
 	// auto is the word for a concurrency that walpost finds.
 	auto = "auto"
 )
@@ -105,8 +105,8 @@ func (b *block) pacing(d *defaults) {
 	if n, ok := b.integer("concurrency_max", 1, maxConcurrency); ok {
 		d.concurrencyMax = n
 		if !d.auto && b.kind != "defaults" {
-			b.warn(b.argument("concurrency_max").NameRange, `"concurrency_max" without "auto"`,
-				"It bounds what concurrency = \"auto\" finds, and has no effect here. Write that, too, or write concurrency = %d alone.", n)
+			b.warn(b.argument("concurrency_max").NameRange, `"concurrency_max" beside a number`,
+				"It bounds what concurrency = \"auto\" finds, and has no effect here. Leave \"concurrency\" out, or write concurrency = %d alone.", n)
 		}
 	}
 	if r, ok := b.rate("rate_limit"); ok {

@@ -53,8 +53,8 @@ type Webhook struct {
 	Auth    *Auth    // nil: none but what headers say
 
 	Enabled     bool
-	Concurrency int   // requests at a time, at most; default 32
-	Auto        bool  // how many within Concurrency, which is 256 by default then, is for walpost to find
+	Concurrency int   // requests at a time, at most; default 1000
+	Auto        bool  // how many within Concurrency is for walpost to find; default true
 	RateLimit   Rate  // requests in a time, at most; zero: no limit
 	Breaker     bool  // a dead endpoint is probed, and not sent to
 	Queue       int   // deliveries waiting in memory; default 1000

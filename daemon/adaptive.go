@@ -16,14 +16,21 @@ import (
 // is looked for. So it works in windows of as many answers as there are attempts at a time, a window's steps are small once the
 // start is over, and the floor is measured again, at half the limit, when it matters (as BBR does).
 //
+// The start is TCP's: few at a time, and half as many again as soon as those have been answered as quickly as the others. So
+// an endpoint that takes 20 ms is at 600 after a quarter of a second. One that had nothing to do for a while is started anew: it
+// may be another one by now.
+//
 // An endpoint that says that it is too much (429, 502, 503, 504, no answer in time) is believed at once: the limit falls by
-// a third, and stays below where that happened for a while, as each such answer costs a delivery an attempt.
+// a third, or to what got through if that is less, and stays below where that happened for a while, as each such answer costs a
+// delivery an attempt.
 type adaptive struct {
 	most  float64
 	limit float64
-	// growing is the start: the limit doubles until something waits at the endpoint.
+	// growing is the start: the limit grows in large steps until something waits at the endpoint.
 	growing bool
 	floor   time.Duration // the mean when nothing waits
+	known   int           // answers of the start that the floor is the mean of
+	used    time.Time     // when the limit kept something waiting last
 
 	window   uint64          // its number: only attempts that started in it count
 	settling int             // attempts to end before it begins: they started under another limit
@@ -32,36 +39,65 @@ type adaptive struct {
 
 	// probing is the limit to go back to, while the floor is measured; 0: it is not.
 	probing float64
-	since   int // windows since the floor was measured
-	cuts    int // windows in a row that cut the limit
+	probed  time.Duration // the first measure, if it is to be taken twice
+	since   int           // windows since the floor was measured
+	cuts    int           // windows in a row that cut the limit
+	calm    int           // windows in a row in which nothing waited
+	// doubt is what seemed to wait in the last window, if that was too much for the first time: 0 if it wasn't.
+	doubt float64
+
+	// cut is the window that the endpoint's word ended last, room how many attempts at a time it seems to have had room for.
+	cut  uint64
+	room float64
 
 	ceiling float64 // where the endpoint said that it is too much, until it is lifted
 	lift    time.Time
 	hold    time.Duration
 	resume  time.Time     // nothing starts before
 	pause   time.Duration // before resume, when there is nothing left to cut
+	alone   int           // failures since there was nothing left to cut
 }
 
 const (
+	// startAt is the limit for an endpoint of which nothing is known.
+	startAt = 4
+	// restAfter is how long an endpoint may have nothing to wait for before nothing is known of it.
+	restAfter = time.Minute
 	// growingWindow and steadyWindow are the least numbers of answers that a window judges by.
-	growingWindow, steadyWindow = 5, 24
+	growingWindow, steadyWindow = 4, 24
 	// quick is a difference between means that means nothing, whatever the floor.
 	quick = 250 * time.Microsecond
 	// probeEvery is the number of windows after which the floor is measured again if something seems to wait; probeSoon if the
 	// limit was cut again and again, which a floor that is no longer true would do.
 	probeEvery, probeSoon, probeCuts = 16, 4, 3
+	// calmGrows is the number of windows in a row in which nothing waits, after which the start is resumed.
+	calmGrows = 4
 	// holdLeast and holdMost are how long a limit stays below the ceiling.
 	holdLeast, holdMost = 10 * time.Second, 5 * time.Minute
-	// pauseLeast and pauseMost are the pauses of an endpoint for which one attempt at a time is too much.
-	pauseLeast, pauseMost = time.Second, time.Minute
-	// retryAfterMost bounds what one answer can ask of the whole webhook.
-	retryAfterMost = time.Hour
+	// caution is for how long after that an endpoint is only tried by small steps.
+	caution = time.Hour
+	// pauseLeast and pauseMost are the pauses of an endpoint that says 429 to one attempt at a time.
+	pauseLeast, pauseMost = time.Second, 5 * time.Second
+	// retryAfterMost bounds what one answer can ask of the whole webhook, since it may be about its own event only.
+	retryAfterMost = time.Minute
+	// aloneMost is how many attempts fail, one at a time, until it isn't their number that is wrong.
+	aloneMost = 3
 )
 
 func newAdaptive(most int) *adaptive {
-	a := &adaptive{growing: true, limit: 1}
+	a := &adaptive{growing: true, limit: startAt}
 	a.bound(most)
 	return a
+}
+
+// begin takes note of work for an endpoint that has none.
+func (a *adaptive) begin(now time.Time) {
+	if a.limit <= startAt || now.Sub(a.used) < restAfter {
+		return
+	}
+	a.growing, a.limit, a.floor, a.known = !a.warned(now, caution), startAt, 0, 0
+	a.probing, a.probed, a.since, a.cuts, a.calm, a.doubt = 0, 0, 0, 0, 0, 0
+	a.next()
 }
 
 // bound sets the most that the limit may be.
@@ -75,7 +111,12 @@ func (a *adaptive) slots() int { return int(a.limit) }
 
 // ended takes note of an attempt that started in the given window. busy: another one waited for it to end.
 func (a *adaptive) ended(window uint64, busy bool, o *sender.Outcome, now time.Time) {
-	a.busy = a.busy || busy
+	if busy {
+		a.busy, a.used = true, now
+	}
+	if !overloaded(o) {
+		a.alone = 0
+	}
 	switch {
 	case overloaded(o):
 		a.backOff(window, o, now)
@@ -90,10 +131,10 @@ func (a *adaptive) ended(window uint64, busy bool, o *sender.Outcome, now time.T
 	}
 }
 
-// enough is how many answers a window judges by.
+// enough is how many answers a window judges by: in the start as many as began when the limit was raised.
 func (a *adaptive) enough() int {
 	if a.growing {
-		return max(growingWindow, a.slots())
+		return max(growingWindow, a.slots()/3)
 	}
 	return max(steadyWindow, a.slots())
 }
@@ -111,23 +152,42 @@ func overloaded(o *sender.Outcome) bool {
 func (a *adaptive) judge(now time.Time) {
 	mean := trimmed(a.waits)
 	switch {
+	case a.probing > 0 && a.probed == 0 && mean > a.floor*3/2:
+		a.probed = mean // if that is so, it is so twice
+		a.busy = false
 	case a.probing > 0:
+		if a.probed > 0 {
+			mean = min(mean, a.probed)
+		}
 		a.learnFloor(mean)
-		a.limit, a.probing, a.since = a.probing, 0, 0
-	case a.floor == 0:
-		a.floor = mean
-		a.grow(now)
-	case a.busy:
+		a.limit, a.probing, a.probed, a.since = a.probing, 0, 0, 0
+		a.busy = false // that says nothing of the limit
+	case a.floor == 0 || a.growing && mean < a.floor:
+		a.sharpenFloor(mean, len(a.waits))
+	case !a.busy && mean < a.floor*2/3:
+		a.learnFloor(mean)
+	}
+	if a.busy {
 		a.adjust(mean, now)
 	}
 	a.pause = 0
 	a.next()
 }
 
-// next begins another window, once what started before has ended.
+// sharpenFloor has the start's floor be a mean of all answers that say it: the first ones are few, and slow where an endpoint
+// has to wake up.
+func (a *adaptive) sharpenFloor(mean time.Duration, answers int) {
+	a.floor = (a.floor*time.Duration(a.known) + mean*time.Duration(answers)) / time.Duration(a.known+answers)
+	a.known += answers
+}
+
+// next begins another window: in the start with the next attempt, later once those have ended that started before.
 func (a *adaptive) next() {
 	a.window++
 	a.settling = a.slots()
+	if a.growing {
+		a.settling = 0
+	}
 	a.waits = a.waits[:0]
 	a.busy = false
 }
@@ -152,7 +212,8 @@ func (a *adaptive) learnFloor(mean time.Duration) {
 	a.floor = (a.floor + mean) / 2
 }
 
-// adjust follows what a window says, in which the limit was what kept attempts waiting.
+// adjust follows what a window says, in which the limit was what kept attempts waiting. That too many wait must be seen twice in a
+// row: when our own machine, or the network, stands still for a moment, all that is in flight takes longer.
 func (a *adaptive) adjust(mean time.Duration, now time.Time) {
 	a.since++
 	least := a.floor + a.floor/20 + quick
@@ -160,22 +221,33 @@ func (a *adaptive) adjust(mean time.Duration, now time.Time) {
 	low, high := 1+a.limit/24, 3+a.limit/12
 	switch {
 	case waiting <= low:
-		a.cuts = 0
+		a.doubt, a.cuts = 0, 0
+		a.calm++
+		a.growing = a.growing || a.calm >= calmGrows && !a.warned(now, caution)
 		a.grow(now)
 		return
 	case waiting <= high:
-		a.cuts = 0
+		a.growing, a.doubt, a.cuts = false, 0, 0
+	case a.doubt == 0:
+		a.doubt = waiting
 	case a.growing:
-		a.limit = max(1, a.limit-waiting+low)
+		a.growing = false
+		a.limit = max(1, a.limit-min(waiting, a.doubt)+low)
+		a.doubt = 0
 	default:
 		a.cuts++
 		a.limit = max(1, a.limit-min(waiting-low, a.limit/8))
 	}
-	a.growing = false
-	if a.since >= probeEvery || a.since >= probeSoon && a.cuts >= probeCuts {
+	a.calm = 0
+	if !a.growing && (a.since >= probeEvery || a.since >= probeSoon && a.cuts >= probeCuts) {
 		a.cuts = 0
 		a.probing, a.limit = a.limit, max(1, a.limit/2)
 	}
+}
+
+// warned reports whether the endpoint said that it is too much, and for how long after the ceiling was lifted that counts.
+func (a *adaptive) warned(now time.Time, within time.Duration) bool {
+	return a.hold > 0 && now.Before(a.lift.Add(within))
 }
 
 // grow raises the limit by a step.
@@ -185,7 +257,7 @@ func (a *adaptive) grow(now time.Time) {
 	}
 	step := max(1, a.limit/8)
 	if a.growing {
-		step = a.limit
+		step = max(2, a.limit/2)
 	}
 	a.limit = min(a.limit+step, a.ceiling, a.most)
 }
@@ -195,24 +267,47 @@ func (a *adaptive) backOff(window uint64, o *sender.Outcome, now time.Time) {
 	if asked := min(o.RetryAfter, retryAfterMost); asked > 0 {
 		a.resume = later(a.resume, now.Add(asked))
 	}
+	if window == a.cut && a.room >= 2 {
+		// It started beside the one that the limit was cut for: what got through is what there was room for.
+		a.room--
+		a.limit = min(a.limit, a.room)
+	}
 	if window != a.window {
 		return // it started before the last change, which is the answer to it, or has nothing to do with it
 	}
-	if a.limit < 2 && o.Class != sender.ClassTimeout {
+	a.cut, a.room = a.window, a.limit-1
+	if a.limit < 2 && o.Status == http.StatusTooManyRequests {
 		a.pause = min(max(2*a.pause, pauseLeast), pauseMost)
 		a.resume = later(a.resume, now.Add(a.pause))
 	}
+	if o.Status != http.StatusTooManyRequests && a.hopeless() {
+		return
+	}
 	switch {
-	case a.hold == 0 || now.After(a.lift.Add(4*a.hold)):
+	case !a.warned(now, 4*a.hold):
 		a.hold = holdLeast
 	case now.After(a.lift): // it was tried again, and too soon
 		a.hold = min(2*a.hold, holdMost)
 	}
 	a.lift = now.Add(a.hold)
-	a.growing, a.probing = false, 0
 	a.ceiling = max(1, 0.9*a.limit)
 	a.limit = max(1, a.limit*2/3)
+	a.growing, a.probing, a.probed, a.calm, a.doubt = false, 0, 0, 0, 0
 	a.next()
+}
+
+// hopeless notes that an endpoint neither answers nor takes what comes one at a time, and reports whether the number can't be what
+// is wrong. Then it is sent to as one of which nothing is known, so that every delivery has its attempts when they are due,
+// as without limits that adapt; not doing that is the breaker's task.
+func (a *adaptive) hopeless() bool {
+	if a.limit >= 2 && a.alone < aloneMost {
+		return false
+	}
+	if a.alone++; a.alone >= aloneMost {
+		a.limit, a.growing = min(startAt, a.most), false
+		return true
+	}
+	return false
 }
 
 // later is the later of two times.

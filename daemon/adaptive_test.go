@@ -17,6 +17,8 @@ type endpoint struct {
 	slots   chan struct{}
 	takes   func() time.Duration
 	refuses bool // what finds no slot
+	// serve takes the place of the slots: it takes the time that an answer takes, and gives its status.
+	serve func() (status int, retryAfter time.Duration)
 
 	mu       sync.Mutex
 	inFlight int
@@ -47,6 +49,9 @@ func (e *endpoint) request() sender.Outcome {
 	e.mu.Lock()
 	slots, takes, refuses := e.slots, e.takes, e.refuses
 	e.mu.Unlock()
+	if e.serve != nil {
+		return e.served(sent)
+	}
 	if refuses {
 		select {
 		case slots <- struct{}{}:
@@ -67,6 +72,22 @@ func (e *endpoint) request() sender.Outcome {
 	e.mu.Unlock()
 	o.Wait = time.Since(sent)
 	o.Duration = o.Wait
+	return o
+}
+
+func (e *endpoint) served(sent time.Time) sender.Outcome {
+	o := sender.Outcome{SentAt: sent, Verdict: sender.Delivered, Class: sender.ClassOK}
+	o.Status, o.RetryAfter = e.serve()
+	o.Wait = time.Since(sent)
+	o.Duration = o.Wait
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if o.Status != http.StatusOK {
+		o.Verdict, o.Class = sender.Retry, sender.ClassStatus
+		e.refused++
+	} else {
+		e.answered++
+	}
 	return o
 }
 
@@ -272,12 +293,13 @@ func bad(status int, after time.Duration) sender.Outcome {
 	return sender.Outcome{Verdict: sender.Retry, Class: sender.ClassStatus, Status: status, RetryAfter: after}
 }
 
+// A minute is the most that it waits for one answer.
 func TestAdaptiveWaitsAsAsked(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		at, slots := starts(config.Webhook{Concurrency: 32, Auto: true}, 5*time.Minute, func(n int) sender.Outcome {
 			if n == 500 {
-				return bad(http.StatusTooManyRequests, 2*time.Minute)
+				return bad(http.StatusTooManyRequests, 40*time.Second)
 			}
 			return good()
 		})
@@ -285,8 +307,8 @@ func TestAdaptiveWaitsAsAsked(t *testing.T) {
 		for i := range at[1:] {
 			longest = max(longest, at[i+1]-at[i])
 		}
-		if longest < 2*time.Minute-250*time.Millisecond || longest > 2*time.Minute+time.Second {
-			t.Errorf("asked to wait for two minutes, it waited for %s", longest)
+		if longest < 40*time.Second-250*time.Millisecond || longest > 41*time.Second {
+			t.Errorf("asked to wait for 40 s, it waited for %s", longest)
 		}
 		if slots < 30 {
 			t.Errorf("%d slots long after it", slots)
@@ -299,7 +321,7 @@ func TestAdaptiveBacksOffToNextToNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		at, slots := starts(config.Webhook{Concurrency: 32, Auto: true}, 10*time.Minute, func(n int) sender.Outcome {
 			if n > 500 {
-				return bad(http.StatusServiceUnavailable, 0)
+				return bad(http.StatusTooManyRequests, 0)
 			}
 			return good()
 		})
@@ -312,6 +334,22 @@ func TestAdaptiveBacksOffToNextToNothing(t *testing.T) {
 		}
 		if last := at[len(at)-1] - at[len(at)-2]; last < pauseMost || last > pauseMost+time.Second {
 			t.Errorf("the last pause was %s", last)
+		}
+	})
+}
+
+// What an endpoint that is dead gets must not depend on a limit that can't be the reason.
+func TestAdaptiveGoesOnTryingTheDead(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		at, slots := starts(config.Webhook{Concurrency: 1000, Auto: true}, 10*time.Minute, func(int) sender.Outcome {
+			return bad(http.StatusServiceUnavailable, 0)
+		})
+		if slots != startAt {
+			t.Errorf("%d slots for an endpoint that answers 503 to everything", slots)
+		}
+		if n := len(at); n < 8000 { // four at a time, four times a second
+			t.Errorf("%d attempts in ten minutes", n)
 		}
 	})
 }

@@ -33,8 +33,11 @@ func (p *pace) follow(w *config.Webhook, url string, now time.Time) {
 		p.auto = nil
 	case p.auto == nil || moved:
 		p.auto = newAdaptive(w.Concurrency)
-	case p.auto.most != float64(w.Concurrency):
-		p.auto.bound(w.Concurrency)
+	default:
+		if p.auto.most != float64(w.Concurrency) {
+			p.auto.bound(w.Concurrency)
+		}
+		p.auto.resume = time.Time{} // the reload may be what was waited for
 	}
 	switch {
 	case !w.Breaker:

@@ -119,6 +119,9 @@ func (q *queue) push(d *delivery, now time.Time, pressed bool) admission {
 		q.backlog = true // or will be soon
 		return refusedFull
 	}
+	if q.pace.auto != nil && q.running+q.waiting.len() == 0 {
+		q.pace.auto.begin(now)
+	}
 	q.waiting.push(d)
 	q.bytes += d.size()
 	q.lastPush = now

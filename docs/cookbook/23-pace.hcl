@@ -1,15 +1,14 @@
 # Not faster than the endpoint can take
 #
-# "rate_limit" is exact over any second, minute or hour. concurrency = "auto" finds how
-# many requests at a time are best, and backs off when the endpoint says that it is too
-# much. "breaker" probes an endpoint that is dead, and keeps what it gets for later.
+# How many requests at a time are best is found, unless "concurrency" says it, within
+# "concurrency_max". "rate_limit" is exact over any second, minute or hour. "breaker"
+# probes an endpoint that is dead, and keeps what it gets for later.
 
 database {
   url = env("DATABASE_URL")
 }
 
 defaults {
-  concurrency     = "auto"
   concurrency_max = 64
   breaker         = true
 }

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hashicorp/hcl/v2"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/rs/zerolog"
 
@@ -75,7 +76,7 @@ func start(t *testing.T, example string, set map[string]string, secrets ...strin
 func (r *rig) run(cfg *config.Config) {
 	r.t.Helper()
 	d, err := daemon.New(daemon.Options{
-		Config: cfg, Version: "test", Logger: zerolog.New(&r.log).Level(zerolog.TraceLevel),
+		Config: cfg, Load: func() (*config.Config, hcl.Diagnostics) { return cfg, nil }, Version: "test", Logger: zerolog.New(&r.log).Level(zerolog.TraceLevel),
 		CheckpointEvery: 20 * time.Millisecond, ClaimEvery: 20 * time.Millisecond,
 	})
 	if err != nil {
@@ -221,7 +222,8 @@ func (r *rig) retries(webhook string, n int, vendor *vendormock.Server, waits ..
 	return total
 }
 
-// advance puts the ledger's clock ahead, so that what is due by then is sent, and the vendor's with it.
+// advance puts the ledger's clock ahead, so that what is due by then is sent, and the vendor's with it. A webhook that was asked to
+// wait goes by the daemon's own clock, so a reload ends that.
 func (r *rig) advance(total, step time.Duration, vendor *vendormock.Server) {
 	r.t.Helper()
 	sql := fmt.Sprintf(`create or replace function walpost.now() returns timestamptz language sql stable parallel safe
@@ -230,6 +232,9 @@ func (r *rig) advance(total, step time.Duration, vendor *vendormock.Server) {
 		r.t.Fatal(err)
 	}
 	vendor.Advance(step)
+	if err := r.daemon.Reload(context.Background()); err != nil {
+		r.t.Fatal(err)
+	}
 }
 
 // advanceUntil puts the clock ahead step by step until a condition holds. One step isn't enough where attempts run when

@@ -1,5 +1,6 @@
 webhook "crm" {
   topics          = ["*"]
   url             = "https://crm.example/"
-  concurrency_max = 10 # want "\"concurrency_max\" without \"auto\".*concurrency = 10 alone"
+  concurrency     = 3
+  concurrency_max = 10 # want "\"concurrency_max\" beside a number.*concurrency = 10 alone"
 }
