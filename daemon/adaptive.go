@@ -56,6 +56,8 @@ type adaptive struct {
 	resume  time.Time     // nothing starts before
 	pause   time.Duration // before resume, when there is nothing left to cut
 	alone   int           // failures since there was nothing left to cut
+
+	failures int // in the window
 }
 
 const (
@@ -82,6 +84,8 @@ const (
 	retryAfterMost = time.Minute
 	// aloneMost is how many attempts fail, one at a time, until it isn't their number that is wrong.
 	aloneMost = 3
+	// failuresLeast and failuresShare are how many failures a window must have, and which share of the limit, to be more than chance.
+	failuresLeast, failuresShare = 3, 0.05
 )
 
 func newAdaptive(most int) *adaptive {
@@ -188,7 +192,7 @@ func (a *adaptive) next() {
 	if a.growing {
 		a.settling = 0
 	}
-	a.waits = a.waits[:0]
+	a.waits, a.failures = a.waits[:0], 0
 	a.busy = false
 }
 
@@ -280,7 +284,7 @@ func (a *adaptive) backOff(window uint64, o *sender.Outcome, now time.Time) {
 		a.pause = min(max(2*a.pause, pauseLeast), pauseMost)
 		a.resume = later(a.resume, now.Add(a.pause))
 	}
-	if o.Status != http.StatusTooManyRequests && a.hopeless() {
+	if o.Status != http.StatusTooManyRequests && (a.hopeless() || a.chance()) {
 		return
 	}
 	switch {
@@ -308,6 +312,13 @@ func (a *adaptive) hopeless() bool {
 		return true
 	}
 	return false
+}
+
+// chance notes a failure that isn't the endpoint's own word, and reports whether the window has so few of them that they needn't say
+// anything of how much it is sent.
+func (a *adaptive) chance() bool {
+	a.failures++
+	return float64(a.failures) < max(failuresLeast, a.limit*failuresShare)
 }
 
 // later is the later of two times.
