@@ -117,7 +117,7 @@ func (b *bout) flood(ctx context.Context) error {
 // torrent commits them one by one.
 func (b *bout) torrent(ctx context.Context) error {
 	arriving := b.arena.slow.expect(b.count, answers{delay: 20 * time.Millisecond})
-	if _, err := b.insertAt(ctx, otherType, otherEvents, b.count, 2000); err != nil {
+	if _, err := b.insertAt(ctx, otherType, otherEvents, b.count, 2000, 1); err != nil {
 		return err
 	}
 	return b.drained(ctx, arriving)

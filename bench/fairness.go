@@ -185,7 +185,7 @@ func (a *arena) fight(ctx context.Context, c *contest, disturbed bool) (took spa
 		b.arriving = a.receiver.expect(want, answers{keep: true, delay: c.delay})
 		disturbance := make(chan error, 1)
 		go func() { disturbance <- b.disturbing(ctx, disturbed) }()
-		committed, err := d.insertAt(ctx, steadyType, 0, n, fairRate)
+		committed, err := d.insertAt(ctx, steadyType, 0, n, fairRate, 1)
 		if err = errors.Join(err, <-disturbance); err != nil {
 			return err
 		}

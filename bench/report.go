@@ -35,7 +35,7 @@ func runBench(ctx context.Context) (err error) {
 		return err
 	}
 	if s.wants("latency") {
-		if err := g.latencies(ctx, all); err != nil {
+		if err := g.latencies(ctx); err != nil {
 			return err
 		}
 	}
