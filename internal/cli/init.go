@@ -118,8 +118,15 @@ func (i *initialization) printSQL() error {
 -- 3. The publication, before the slot.
 %s
 
--- 4. The slot, by a role with the REPLICATION attribute. From here on the server keeps WAL for walpost.
-select pg_create_logical_replication_slot('%s', 'pgoutput');
+-- 4. The slot, by a role with the REPLICATION attribute; walpost run makes it if it is left out. From here on the server keeps
+-- WAL for walpost. From Postgres 17 on a standby may take it over.
+do $$ begin
+    if current_setting('server_version_num')::int < 170000 then
+        perform pg_create_logical_replication_slot('%[4]s', 'pgoutput');
+    else
+        perform pg_create_logical_replication_slot('%[4]s', 'pgoutput', failover => true);
+    end if;
+end $$;
 `, o.Table.DDL(), ledger.SchemaSQL(), o.Table.PublicationDDL(o.Publication), o.Slot)
 	return err
 }
