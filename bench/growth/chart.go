@@ -1,9 +1,13 @@
 package main
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 	"html"
+	"io/fs"
 	"math"
+	"os"
 	"strconv"
 	"strings"
 )
@@ -12,6 +16,30 @@ import (
 type chart struct {
 	Title, X, Y string
 	Series      []series
+}
+
+// read adds the lines of a file, if there is one.
+func (c *chart) read(path string) error {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(text, &c.Series)
+}
+
+// write writes path.json and path.svg.
+func (c *chart) write(path string) error {
+	text, err := json.MarshalIndent(c.Series, "", "\t")
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(path+".json", append(text, '\n'), 0o644); err != nil {
+		return err
+	}
+	return os.WriteFile(path+".svg", []byte(c.svg()), 0o644)
 }
 
 // series is one line, in the order of its points.

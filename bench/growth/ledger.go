@@ -2,11 +2,11 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -107,8 +107,38 @@ func (g *ground) claims(ctx context.Context, times int) (samples []time.Duration
 	return samples, nil
 }
 
+// statement is one of the ledger's, as the repository has it, whose root is where this is to be run.
+func statement(name string) (string, error) {
+	sql, err := os.ReadFile(filepath.Join("internal", "ledger", "sql", name+".sql"))
+	return string(sql), err
+}
+
+// pages is how many pages a claim of 32 from a due time on touches.
+func (g *ground) pages(ctx context.Context, from time.Time) (int, error) {
+	sql, err := statement("claim")
+	if err != nil {
+		return 0, err
+	}
+	rows, _ := g.conn.Query(ctx, "explain (analyze, buffers, format json) "+sql,
+		[]string{dueHook}, []int32{32}, []time.Duration{time.Hour}, int64(16<<20), []time.Time{from}, []int32{1}, []int32{32})
+	text, err := pgx.CollectExactlyOneRow(rows, pgx.RowTo[[]byte])
+	if err != nil {
+		return 0, err
+	}
+	var plans []struct {
+		Plan struct {
+			Hit  int `json:"Shared Hit Blocks"`
+			Read int `json:"Shared Read Blocks"`
+		}
+	}
+	if err := json.Unmarshal(text, &plans); err != nil {
+		return 0, err
+	}
+	return plans[0].Plan.Hit + plans[0].Plan.Read, nil
+}
+
 // parked claims, and reads the status, beside parked deliveries.
-func parked(ctx context.Context, most int, add func(string, int, []time.Duration)) (err error) {
+func parked(ctx context.Context, most int, to *recorder) (err error) {
 	g, err := newGround(ctx)
 	if err != nil {
 		return err
@@ -132,7 +162,12 @@ func parked(ctx context.Context, most int, add func(string, int, []time.Duration
 		if err != nil {
 			return err
 		}
-		add("claim of 32", n, samples)
+		to.add("claim of 32", n, samples)
+		pages, err := g.pages(ctx, time.Time{})
+		if err != nil {
+			return err
+		}
+		to.touch("claim of 32", n, pages)
 		samples = nil
 		for range 5 {
 			begin := time.Now()
@@ -141,29 +176,22 @@ func parked(ctx context.Context, most int, add func(string, int, []time.Duration
 			}
 			samples = append(samples, time.Since(begin))
 		}
-		add("walpost status", n, samples)
+		to.add("walpost status", n, samples)
 	}
-	return g.explain(ctx)
-}
-
-// explain prints what the last claim read. The statement is read from the repository, whose root is where this is to be run.
-func (g *ground) explain(ctx context.Context) error {
-	sql, err := os.ReadFile(filepath.Join("internal", "ledger", "sql", "claim.sql"))
-	if err != nil {
-		return err
-	}
-	rows, _ := g.conn.Query(ctx, "explain (analyze, buffers, timing off, summary off) "+string(sql),
-		[]string{dueHook}, []int32{32}, []time.Duration{time.Hour}, int64(16<<20), []time.Time{{}}, []int32{1}, []int32{32})
-	lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err != nil {
-		return err
-	}
-	fmt.Println(strings.Join(lines, "\n"))
 	return nil
 }
 
+// deliver has the due deliveries that are due longest, as many as n, delivered.
+func (g *ground) deliver(ctx context.Context, n int) error {
+	return g.exec(ctx, `update walpost.delivery set state = 'delivered', finished_at = now(), due_at = now(), attempts = 1
+		where id in (
+			select id from walpost.delivery where webhook = $1 and state = 'pending' and due_at <= now()
+			order by due_at limit $2
+		)`, dueHook, n)
+}
+
 // snapshot claims while rows that are long done can't be removed, since somebody might still look at them.
-func snapshot(ctx context.Context, most int, add func(string, int, []time.Duration)) (err error) {
+func snapshot(ctx context.Context, most int, to *recorder) (err error) {
 	g, err := newGround(ctx)
 	if err != nil {
 		return err
@@ -186,23 +214,84 @@ func snapshot(ctx context.Context, most int, add func(string, int, []time.Durati
 	}
 	made := 0
 	for _, n := range numbers {
-		err := g.exec(ctx, `update walpost.delivery set state = 'delivered', finished_at = now(), due_at = now(), attempts = 1
-			where id in (
-				select id from walpost.delivery where webhook = $1 and state = 'pending' and due_at <= now()
-				order by due_at limit $2
-			)`, dueHook, n-made)
-		if err != nil {
+		if err := g.deliver(ctx, n-made); err != nil {
 			return err
 		}
 		made = n
-		if _, err := g.claims(ctx, 2); err != nil {
+		if err := g.churned(ctx, n, to); err != nil {
 			return err
 		}
-		samples, err := g.claims(ctx, 30)
-		if err != nil {
-			return err
-		}
-		add("claim of 32", n, samples)
 	}
+	return nil
+}
+
+// churn claims after others have come, were delivered and were pruned, with nothing that keeps dead rows from being removed, and
+// no vacuum but what the server does by itself.
+func churn(ctx context.Context, most int, to *recorder) (err error) {
+	g, err := newGround(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, g.close(ctx)) }()
+	numbers := powers(1000, most)
+	const claimed = 100 * 32
+	if err := g.fill(ctx, dueHook, "pending", 0, len(numbers)*claimed); err != nil {
+		return err
+	}
+	from, made := len(numbers)*claimed, 0
+	for _, n := range numbers {
+		for made < n {
+			more := min(n-made, 50_000)
+			if err := g.fill(ctx, dueHook, "pending", from, from+more); err != nil {
+				return err
+			}
+			if err := g.deliver(ctx, more); err != nil {
+				return err
+			}
+			if err := g.exec(ctx, `with gone as (delete from walpost.delivery where finished_at is not null returning event_id)
+				delete from walpost.event where id in (select event_id from gone)`); err != nil {
+				return err
+			}
+			made, from = made+more, from+more
+		}
+		if err := g.churned(ctx, n, to); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// churned measures claims after n deliveries: the first of a daemon, which looks from the beginning, and those that follow.
+func (g *ground) churned(ctx context.Context, n int, to *recorder) error {
+	book, err := ledger.Open(ctx, ledger.Options{ConnString: g.server.URL("postgres")})
+	if err != nil {
+		return err
+	}
+	defer book.Close()
+	g.book, book = book, g.book
+	first, err := g.claims(ctx, 1)
+	if err != nil {
+		return err
+	}
+	samples, err := g.claims(ctx, 30)
+	if err != nil {
+		return err
+	}
+	to.add("first claim of a daemon", n, first)
+	to.add("claim of 32", n, samples)
+	var lowest time.Time
+	err = g.conn.QueryRow(ctx, `select min(due_at) from walpost.delivery where webhook = $1 and state = 'pending'`, dueHook).Scan(&lowest)
+	if err != nil {
+		return err
+	}
+	pages, err := g.pages(ctx, lowest)
+	if err != nil {
+		return err
+	}
+	to.touch("claim of 32 where a look has found something owed", n, pages)
+	if pages, err = g.pages(ctx, time.Time{}); err != nil {
+		return err
+	}
+	to.touch("claim of 32 from the beginning, as before", n, pages)
 	return nil
 }

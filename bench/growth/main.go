@@ -3,17 +3,15 @@
 //	go run ./bench/growth            # all curves, up to 10 million rows: half an hour and 15 GB of disk
 //	go run ./bench/growth -most 100000 -only parked
 //
-// Each curve is a JSON file and an SVG in docs/growth. A run with -label keeps the lines of other labels, so that two
+// Each curve is a JSON file and an SVG in docs/growth, of the time, and where a statement of the ledger is measured another of the pages
+// that it touches, which other work on the machine doesn't disturb. A run with -label keeps the lines of other labels, so that two
 // versions of walpost can be drawn in one picture. Postgres is a throw-away one, without fsync.
 package main
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -25,10 +23,10 @@ import (
 // curve measures one thing at growing numbers.
 type curve struct {
 	name  string
-	chart chart
-	most  int // the largest number
-	// measure calls add for each line and number.
-	measure func(ctx context.Context, most int, add func(line string, x int, samples []time.Duration)) error
+	chart chart // of the time
+	most  int   // the largest number
+	// measure gives the recorder each line and number.
+	measure func(ctx context.Context, most int, to *recorder) error
 }
 
 var curves = []curve{
@@ -36,8 +34,9 @@ var curves = []curve{
 	{"webhooks", chart{Title: "Webhooks that don't take the topic", X: "webhooks", Y: "µs to route an event"}, 10_000, webhooks},
 	{"parked", chart{Title: "Parked deliveries in the ledger", X: "parked deliveries", Y: "ms"}, 10_000_000, parked},
 	{"snapshot", chart{
-		Title: "Deliveries made while the host holds a snapshot, as a dump does", X: "deliveries made since", Y: "ms to claim 32",
+		Title: "Deliveries made while the host holds a snapshot, as a dump does", X: "deliveries made since", Y: "ms",
 	}, 1_000_000, snapshot},
+	{"churn", chart{Title: "Deliveries that came and went", X: "deliveries made and pruned", Y: "ms"}, 1_000_000, churn},
 	{"outbox", chart{Title: "Rows in the outbox table", X: "rows", Y: "µs per event to receive, route and send"}, 10_000_000, outboxRows},
 }
 
@@ -72,49 +71,70 @@ func run(ctx context.Context) error {
 
 // draw measures the curve and writes its files.
 func (c curve) draw(ctx context.Context, dir, label string) error {
-	path := filepath.Join(dir, c.name+".json")
-	text, err := os.ReadFile(path)
-	if err == nil {
-		err = json.Unmarshal(text, &c.chart.Series)
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	fmt.Printf("\n%s (%s)\n", c.chart.Title, c.chart.Y)
-	fresh := map[string]bool{}
-	unit := time.Microsecond
+	pages := c.chart
+	pages.Y = "pages (8 kB) that the statement touches"
+	to := &recorder{label: label, unit: time.Microsecond, fresh: make(map[string]bool), times: &c.chart, pages: &pages}
 	if strings.HasPrefix(c.chart.Y, "ms") {
-		unit = time.Millisecond
-	}
-	err = c.measure(ctx, c.most, func(name string, x int, samples []time.Duration) {
-		if label != "" {
-			name += ", " + label
-		}
-		p := summary(x, samples, unit)
-		fmt.Printf("%-40s %10d %10.3f, median %.3f\n", name, x, p.Y, p.Median)
-		i := slices.IndexFunc(c.chart.Series, func(s series) bool { return s.Name == name })
-		if i < 0 {
-			i = len(c.chart.Series)
-			c.chart.Series = append(c.chart.Series, series{Name: name})
-		}
-		if !fresh[name] {
-			fresh[name], c.chart.Series[i].Points = true, nil
-		}
-		c.chart.Series[i].Points = append(c.chart.Series[i].Points, p)
-	})
-	if err != nil {
-		return err
-	}
-	if text, err = json.MarshalIndent(c.chart.Series, "", "\t"); err != nil {
-		return err
+		to.unit = time.Millisecond
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	if err := os.WriteFile(path, append(text, '\n'), 0o644); err != nil {
+	files := map[string]*chart{c.name: to.times, c.name + "-pages": to.pages}
+	for name, chart := range files {
+		if err := chart.read(filepath.Join(dir, name+".json")); err != nil {
+			return err
+		}
+	}
+	fmt.Printf("\n%s (%s)\n", c.chart.Title, c.chart.Y)
+	if err := c.measure(ctx, c.most, to); err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(dir, c.name+".svg"), []byte(c.chart.svg()), 0o644)
+	for name, chart := range files {
+		if len(chart.Series) == 0 {
+			continue
+		}
+		if err := chart.write(filepath.Join(dir, name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// recorder takes what a curve measures.
+type recorder struct {
+	label        string
+	unit         time.Duration
+	fresh        map[string]bool // the lines that were measured now, by chart and name
+	times, pages *chart
+}
+
+// add takes how long something took at x.
+func (r *recorder) add(line string, x int, samples []time.Duration) {
+	p := summary(x, samples, r.unit)
+	fmt.Printf("%-40s %10d %10.3f, median %.3f\n", line, x, p.Y, p.Median)
+	r.put(r.times, line, p)
+}
+
+// touch takes how many pages it touched.
+func (r *recorder) touch(line string, x, pages int) {
+	fmt.Printf("%-40s %10d %10d pages\n", line, x, pages)
+	r.put(r.pages, line, point{X: float64(x), Y: float64(pages), Median: float64(pages)})
+}
+
+func (r *recorder) put(to *chart, name string, p point) {
+	if r.label != "" {
+		name += ", " + r.label
+	}
+	i := slices.IndexFunc(to.Series, func(s series) bool { return s.Name == name })
+	if i < 0 {
+		i = len(to.Series)
+		to.Series = append(to.Series, series{Name: name})
+	}
+	if key := to.Y + name; !r.fresh[key] {
+		r.fresh[key], to.Series[i].Points = true, nil
+	}
+	to.Series[i].Points = append(to.Series[i].Points, p)
 }
 
 // summary is the lowest tenth of the samples, which other work on the machine disturbs least, and the median, in units.

@@ -21,7 +21,7 @@ const insertSQL = `insert into public.outbox (aggregate_type, aggregate_id, even
 	select 'contact', i, $2, jsonb_build_object('contact', jsonb_build_object('id', i)) from generate_series(1, $1::int) i`
 
 // outboxRows delivers events from a table that has many others.
-func outboxRows(ctx context.Context, most int, add func(string, int, []time.Duration)) (err error) {
+func outboxRows(ctx context.Context, most int, to *recorder) (err error) {
 	g, err := newGround(ctx)
 	if err != nil {
 		return err
@@ -70,7 +70,7 @@ func outboxRows(ctx context.Context, most int, add func(string, int, []time.Dura
 				samples = append(samples, time.Since(begin)/perSample)
 			}
 		}
-		add("insert, stream, route, send", n, samples)
+		to.add("insert, stream, route, send", n, samples)
 	}
 	return nil
 }

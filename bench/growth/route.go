@@ -26,13 +26,13 @@ webhook "match" {
 `
 
 // rules routes an event beside rules for other types of event.
-func rules(ctx context.Context, most int, add func(string, int, []time.Duration)) error {
+func rules(ctx context.Context, most int, to *recorder) error {
 	for _, n := range powers(1, most) {
 		blocks := make([]string, n)
 		for i := range n {
 			blocks[i] = fmt.Sprintf("rule \"r%d\" {\n when = event.aggregate_type == \"other\" && event.type == \"t%[1]d\"\n topic = \"contact.created\"\n}\n", i)
 		}
-		if err := routing(ctx, blocks, "one rule matches", add); err != nil {
+		if err := routing(ctx, blocks, "one rule matches", to); err != nil {
 			return err
 		}
 	}
@@ -40,13 +40,13 @@ func rules(ctx context.Context, most int, add func(string, int, []time.Duration)
 }
 
 // webhooks routes an event beside webhooks for other topics.
-func webhooks(ctx context.Context, most int, add func(string, int, []time.Duration)) error {
+func webhooks(ctx context.Context, most int, to *recorder) error {
 	for _, n := range powers(1, most) {
 		blocks := make([]string, n)
 		for i := range n {
 			blocks[i] = fmt.Sprintf("webhook \"w%d\" {\n topics = [\"meeting.*\"]\n url = \"https://example.com/%[1]d\"\n}\n", i)
 		}
-		if err := routing(ctx, blocks, "one webhook takes it", add); err != nil {
+		if err := routing(ctx, blocks, "one webhook takes it", to); err != nil {
 			return err
 		}
 	}
@@ -56,7 +56,7 @@ func webhooks(ctx context.Context, most int, add func(string, int, []time.Durati
 // blocksPerFile keeps the files below what the loader takes.
 const blocksPerFile = 1000
 
-func routing(ctx context.Context, blocks []string, line string, add func(string, int, []time.Duration)) error {
+func routing(ctx context.Context, blocks []string, line string, to *recorder) error {
 	files := map[string][]byte{"a.hcl": []byte(matching)}
 	for i, some := range slices.Collect(slices.Chunk(blocks, blocksPerFile)) {
 		files[fmt.Sprintf("b%d.hcl", i)] = []byte(strings.Join(some, ""))
@@ -82,6 +82,6 @@ func routing(ctx context.Context, blocks []string, line string, add func(string,
 		}
 		samples = append(samples, time.Since(begin)/calls)
 	}
-	add(line, len(blocks), samples)
+	to.add(line, len(blocks), samples)
 	return ctx.Err()
 }
