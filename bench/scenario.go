@@ -16,6 +16,7 @@ type scenario struct {
 	fan         int  // webhooks per event; 0 is 1
 	concurrent  int  // connections of each webhook; 0: walpost's default
 	rules, body string
+	order       string // order_by of each webhook
 	record      string // of the ledger; empty: failures
 	daemons     int    // for shared: how many work at a time
 	answers     answers
@@ -46,6 +47,7 @@ func scenarios() []scenario {
 		{name: "record-all", about: `record = "all"`, perTx: 1, record: "all", target: 0.5},
 		{name: "fan-10", about: "10 webhooks per event", perTx: 1, fan: 10},
 		{name: "fan-100", about: "100 webhooks per event", perTx: 1, fan: 100},
+		{name: "ordered", about: "order_by = event.aggregate_id, each with an id of its own", perTx: 1, order: "event.aggregate_id", against: baselineName},
 		{name: "connections-64", about: "64 connections", perTx: 1, concurrent: 64},
 		{name: "connections-256", about: "256 connections", perTx: 1, concurrent: 256},
 		{name: "failing-1", about: "1 % of the events fail", perTx: 1, answers: answers{failing: 1}, against: baselineName, target: 0.9},
@@ -95,6 +97,9 @@ func (s *scenario) hcl(url string) string {
 		fmt.Fprintf(&b, "webhook \"bench_%d\" {\n  topics = [\"*\"]\n  url = \"%s%d\"\n", i, url, i)
 		if s.concurrent > 0 {
 			fmt.Fprintf(&b, "  concurrency = %d\n", s.concurrent)
+		}
+		if s.order != "" {
+			fmt.Fprintf(&b, "  order_by = %s\n", s.order)
 		}
 		b.WriteString(s.body + "}\n")
 	}

@@ -137,6 +137,13 @@ func (g *ground) pages(ctx context.Context, from time.Time) (int, error) {
 	return plans[0].Plan.Hit + plans[0].Plan.Read, nil
 }
 
+// lowest is the due time from which nobody attempts what is owed: where the claims of a daemon that runs begin.
+func (g *ground) lowest(ctx context.Context) (at time.Time, err error) {
+	err = g.conn.QueryRow(ctx, `select min(due_at) from walpost.delivery
+		where webhook = $1 and state = 'pending' and leased_until is null`, dueHook).Scan(&at)
+	return at, err
+}
+
 // parked claims, and reads the status, beside parked deliveries.
 func parked(ctx context.Context, most int, to *recorder) (err error) {
 	g, err := newGround(ctx)
@@ -163,7 +170,11 @@ func parked(ctx context.Context, most int, to *recorder) (err error) {
 			return err
 		}
 		to.add("claim of 32", n, samples)
-		pages, err := g.pages(ctx, time.Time{})
+		lowest, err := g.lowest(ctx)
+		if err != nil {
+			return err
+		}
+		pages, err := g.pages(ctx, lowest)
 		if err != nil {
 			return err
 		}
@@ -267,8 +278,8 @@ func (g *ground) churned(ctx context.Context, n int, to *recorder) error {
 	if err != nil {
 		return err
 	}
-	defer book.Close()
-	g.book, book = book, g.book
+	g.book.Close()
+	g.book = book
 	first, err := g.claims(ctx, 1)
 	if err != nil {
 		return err
@@ -279,8 +290,7 @@ func (g *ground) churned(ctx context.Context, n int, to *recorder) error {
 	}
 	to.add("first claim of a daemon", n, first)
 	to.add("claim of 32", n, samples)
-	var lowest time.Time
-	err = g.conn.QueryRow(ctx, `select min(due_at) from walpost.delivery where webhook = $1 and state = 'pending'`, dueHook).Scan(&lowest)
+	lowest, err := g.lowest(ctx)
 	if err != nil {
 		return err
 	}
