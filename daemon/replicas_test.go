@@ -122,6 +122,7 @@ type cluster struct {
 	arrived  map[arrival][]landing
 	failed   map[string]bool // ids that "flaky" has refused once
 	current  string          // phase
+	settled  int             // so many of the commits have arrived at "good"
 	frozen   string          // the replica that was
 	landed   chan struct{}   // capacity 1
 }
@@ -246,12 +247,30 @@ func (c *cluster) rollBack(ctx context.Context, conn *pgx.Conn, id string) error
 	return errors.Join(outbox.Insert(ctx, tx, tagged(ghostly+id)), tx.Rollback(ctx))
 }
 
-// phase begins the next one, once what was committed before has arrived, unless it was refused.
+// phase begins the next one, once all that was committed before has arrived where nothing is refused.
 func (c *cluster) phase(name string) {
-	c.awaitCommitted(time.Now())
+	c.t.Helper()
+	deadline := time.After(testPatience)
+	for !c.begun(name) {
+		select {
+		case <-c.landed:
+		case <-deadline:
+			c.t.Fatalf("%s doesn't begin: deliveries of before are missing\n%s", name, c.owed())
+		}
+	}
+}
+
+func (c *cluster) begun(name string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	for c.settled < len(c.commits) && len(c.arrived[arrival{"/good", c.commits[c.settled].contact}]) > 0 {
+		c.settled++
+	}
+	if c.settled < len(c.commits) {
+		return false
+	}
 	c.current = name
+	return true
 }
 
 // report prints how long changes of the leader took.
