@@ -89,6 +89,9 @@ func (c *checkpointer) acquired(ctx context.Context, id cdc.Identity) error {
 	if before != nil {
 		mine = before.epoch
 	}
+	if err := c.failedOver(ctx, id); err != nil {
+		return err
+	}
 	epoch, err := c.ledger.Acquire(ctx, c.slot, id.SystemID, id.Timeline, mine)
 	switch {
 	case err != nil:
@@ -135,8 +138,10 @@ func (c *checkpointer) connected(ctx context.Context, id cdc.Identity, epoch int
 	if err := c.sample(ctx, id.Coverage); err != nil {
 		return err
 	}
-	if err := c.failedOver(ctx, id); err != nil {
-		return err
+	if saved := c.resumed.Load(); saved != nil && saved.Timeline != id.Timeline {
+		if err := c.ledger.SettleIncidents(ctx, c.slot, failovers, saved.LSN); err != nil {
+			return err
+		}
 	}
 	if err := c.recovered(ctx, id.Recovery); err != nil {
 		return err

@@ -30,6 +30,9 @@ func (c *checkpointer) recovering(ctx context.Context, checkpoint uint64, walk *
 	if err := c.ledger.SettleIncidents(ctx, c.slot, losses, checkpoint); err != nil {
 		return false, err
 	}
+	if err := c.ledger.SettleIncidents(ctx, c.slot, failovers, checkpoint); err != nil {
+		return false, err
+	}
 	incident, err := c.ledger.OpenIncident(ctx, c.slot, losses, checkpoint)
 	if incident == nil || err != nil {
 		return false, err
@@ -70,22 +73,27 @@ func (c *checkpointer) recovered(ctx context.Context, r *cdc.Recovery) error {
 	return errors.Join(err, c.messagesLost(ctx, r))
 }
 
+// failovers are the kinds of incidents that are settled once we lead on the new primary.
+var failovers = []string{failover}
+
 // failedOver takes note of a failover, which loses nothing of what the new primary has. It is no open question, but tells
-// from where on deliveries may be of rows that only the old primary had.
+// from where on deliveries may be of rows that only the old primary had. It comes before the checkpoint is taken over, which
+// says afterwards that it is of the new timeline, and may come again for the same failover.
 func (c *checkpointer) failedOver(ctx context.Context, id cdc.Identity) error {
 	saved := c.resumed.Load()
 	if saved == nil || saved.LSN == 0 || saved.Timeline == id.Timeline || saved.SystemID != id.SystemID {
 		return nil
 	}
-	_, err := c.ledger.RecordIncident(ctx, ledger.Incident{
+	open, err := c.ledger.OpenIncident(ctx, c.slot, failovers, saved.LSN-1)
+	if err != nil || open != nil {
+		return err
+	}
+	_, err = c.ledger.RecordIncident(ctx, ledger.Incident{
 		Slot: c.slot, Kind: failover, LSNFrom: saved.LSN, LSNTo: saved.LSN,
 		Detail: fmt.Sprintf("the primary is on timeline %d, before it was on %d; what was delivered after this position may be of "+
 			"rows that only the old primary had", id.Timeline, saved.Timeline),
 	})
-	if err != nil {
-		return err
-	}
-	return c.ledger.SettleIncidents(ctx, c.slot, []string{failover}, saved.LSN)
+	return err
 }
 
 // settle resolves the incident when a checkpoint has passed the recovery.

@@ -73,12 +73,13 @@ func (c *checker) checkGone() {
 	type answer struct {
 		at  time.Time
 		run int
+		id  string
 	}
 	answers := map[string][]answer{}
 	for d, all := range c.receiver.book {
 		for i := range all {
 			if all[i].status == 410 {
-				answers[d.webhook] = append(answers[d.webhook], answer{all[i].at, all[i].run})
+				answers[d.webhook] = append(answers[d.webhook], answer{all[i].at, all[i].run, all[i].id})
 			}
 		}
 	}
@@ -88,7 +89,7 @@ func (c *checker) checkGone() {
 			q := &all[i]
 			for _, gone := range answers[d.webhook] {
 				if q.received.After(gone.at.Add(goneGrace)) && !c.enabledBetween(d.webhook, gone.at, q.received) &&
-					c.heard(gone.run, gone.at) && c.source.hostFaultsOf(c.journal.during(gone.at.Add(-time.Second), q.received)) == "" {
+					(gone.run == q.run || c.heard(gone.run, gone.id)) && c.source.hostFaultsOf(c.journal.during(gone.at.Add(-time.Second), q.received)) == "" {
 					c.problem("gone: %v was sent %s after its webhook had answered 410:\n%s", d, q.received.Sub(gone.at), c.story(d.event))
 					return
 				}
@@ -119,10 +120,10 @@ func (c *checker) checkClosed() {
 	}
 }
 
-// heard reports whether a process had time to record what it was told.
-func (c *checker) heard(run int, at time.Time) bool {
+// heard reports whether a process has recorded that a delivery was refused for good: those that are killed may not have.
+func (c *checker) heard(run int, id string) bool {
 	n := c.runner.runs[run]
-	return n.ended.IsZero() || n.ended.Sub(at) > goneGrace || !n.died()
+	return !n.died() || c.refusals[refusal{id, n.cmd.Process.Pid}]
 }
 
 // enabledBetween reports whether the suite has enabled the webhook. What it did just before counts too: the 410 may have

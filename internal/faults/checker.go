@@ -20,7 +20,9 @@ type checker struct {
 	*ground
 	recorded map[delivery]record
 	// failures are the attempts that failed as walpost saw it: delivery id and number.
-	failures    map[failure]string
+	failures map[failure]string
+	// refusals are the deliveries whose 410 a process has brought to the ledger.
+	refusals    map[refusal]bool
 	quarantined map[delivery]int  // topic and webhook are "" for an event as a whole
 	replayed    map[delivery]bool // out of quarantine
 	incidents   []ledger.Incident
@@ -33,6 +35,11 @@ type checker struct {
 type record struct {
 	id, state string
 	attempts  int
+}
+
+type refusal struct {
+	id  string
+	pid int
 }
 
 type failure struct {
@@ -73,7 +80,7 @@ var invariants = []func(*checker){
 // check asks for every invariant and notes what is violated. walpost must have come to rest.
 func (g *ground) check(ctx context.Context) (*figures, error) {
 	c := &checker{
-		ground: g, recorded: map[delivery]record{}, failures: map[failure]string{}, quarantined: map[delivery]int{},
+		ground: g, recorded: map[delivery]record{}, failures: map[failure]string{}, refusals: map[refusal]bool{}, quarantined: map[delivery]int{},
 		replayed: map[delivery]bool{},
 		figures:  figures{repeats: tally{}, ends: tally{}, accounted: tally{}, points: tally{}, incidents: tally{}},
 	}
@@ -116,6 +123,11 @@ func (c *checker) read(ctx context.Context, conn *pgx.Conn) error {
 	rows, _ = conn.Query(ctx, "select delivery_id::text, n, class from walpost.attempt where verdict = 'retry'")
 	if _, err := pgx.ForEachRow(rows, []any{&f.id, &f.number, &class}, func() error { c.failures[f] = class; return nil }); err != nil {
 		return fmt.Errorf("read the ledger's attempts: %w", err)
+	}
+	var r410 refusal
+	rows, _ = conn.Query(ctx, "select delivery_id::text, substring(replica from ':(\\d+)$')::int from walpost.attempt where verdict = 'gone'")
+	if _, err := pgx.ForEachRow(rows, []any{&r410.id, &r410.pid}, func() error { c.refusals[r410] = true; return nil }); err != nil {
+		return fmt.Errorf("read the ledger's refusals: %w", err)
 	}
 	var q delivery
 	var resolved bool
