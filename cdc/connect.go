@@ -121,6 +121,8 @@ func openReplication(ctx context.Context, o Options) (*replicationConn, Identity
 		return nil, Identity{}, fmt.Errorf("connect for replication: %w", err)
 	}
 	conn := &replicationConn{pg: pg, net: pg.Conn()}
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
 	system, err := pglogrepl.IdentifySystem(ctx, pg)
 	if err != nil {
 		conn.close()
@@ -136,6 +138,8 @@ func (c *replicationConn) start(ctx context.Context, o Options, from LSN) error 
 	if o.Messages != "" {
 		arguments = append(arguments, "messages 'true'")
 	}
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
 	err := pglogrepl.StartReplication(ctx, c.pg, o.Slot, from, pglogrepl.StartReplicationOptions{
 		Mode: pglogrepl.LogicalReplication, PluginArgs: arguments,
 	})

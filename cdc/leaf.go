@@ -136,6 +136,8 @@ func (r *leafReader) query(ctx context.Context, end tid) (f found, err error) {
 	for i, arg := range args {
 		values[i] = []byte(arg)
 	}
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
 	result := r.conn.ExecParams(ctx, r.sql, values, nil, nil, nil)
 	seen := 0
 	for result.NextRow() {

@@ -76,7 +76,7 @@ func createSlot(ctx context.Context, o Options, serverVersion int) (*slot, error
 		file = "create_slot_failover"
 	}
 	type document struct{ LSN string }
-	made, _, err := query[document](ctx, conn, file, o.Slot)
+	made, _, err := queryLong[document](ctx, conn, file, o.Slot)
 	if err == nil && ctx.Err() != nil {
 		return nil, dropSlot(ctx, conn, o)
 	}

@@ -20,6 +20,8 @@ func (c *replicationConn) history(ctx context.Context, timeline int32) ([]branch
 	if timeline <= 1 {
 		return nil, nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
 	result, err := pglogrepl.TimelineHistory(ctx, c.pg, timeline)
 	if err != nil {
 		return nil, fmt.Errorf("read the history of timeline %d: %w", timeline, err)
