@@ -56,6 +56,7 @@ type Options struct {
 // Sweeper deletes rows. One sweep runs at a time.
 type Sweeper struct {
 	options Options
+	dial    pgconn.DialFunc // nil: the usual one
 }
 
 // New makes a Sweeper. It connects when it sweeps.
@@ -89,6 +90,9 @@ const session = `set lock_timeout = '200ms'; set statement_timeout = '10s'; set 
 const (
 	// closeTimeout is for the goodbye.
 	closeTimeout = time.Second
+	// answerTimeout bounds a login, and the wait for what a statement gives, or a few of them: more than statement_timeout, after
+	// which a server that still is there has answered.
+	answerTimeout = 45 * time.Second
 	// oldestVersion has TID range scans.
 	oldestVersion = 140000
 )
@@ -101,7 +105,10 @@ func (s *Sweeper) Sweep(ctx context.Context, sweep Sweep) (swept Swept, err erro
 		return swept, fmt.Errorf("sweep the outbox: %w", err)
 	}
 	config.RuntimeParams["application_name"] = "walpost retention"
-	conn, err := pgx.ConnectConfig(ctx, config)
+	if s.dial != nil {
+		config.DialFunc = s.dial
+	}
+	conn, err := connect(ctx, config)
 	if err != nil {
 		return swept, fmt.Errorf("sweep the outbox: %w", err)
 	}
@@ -115,6 +122,12 @@ func (s *Sweeper) Sweep(ctx context.Context, sweep Sweep) (swept Swept, err erro
 		return swept, fmt.Errorf("sweep the outbox: %w", err)
 	}
 	return swept, nil
+}
+
+func connect(ctx context.Context, config *pgx.ConnConfig) (*pgx.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	return pgx.ConnectConfig(ctx, config)
 }
 
 // walk is one sweep on its connection.
@@ -137,26 +150,36 @@ func (l *leaf) identifier() string { return pgx.Identifier{l.schema, l.name}.San
 
 func (w *walk) goesOn(ctx context.Context) bool { return ctx.Err() == nil && (w.Go == nil || w.Go()) }
 
-func (w *walk) table(ctx context.Context, t outbox.Table) error {
+// leaves sets the session up, and lists the tables that hold rows, and who asks.
+func (w *walk) leaves(ctx context.Context, t outbox.Table) (leaves []leaf, role string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
 	if _, err := w.conn.Exec(ctx, session, pgx.QueryExecModeSimpleProtocol); err != nil {
-		return err
+		return nil, "", err
 	}
 	var version int
-	var role string
-	err := w.conn.QueryRow(ctx, "select current_setting('server_version_num')::int, quote_ident(current_user)").Scan(&version, &role)
+	err = w.conn.QueryRow(ctx, "select current_setting('server_version_num')::int, quote_ident(current_user)").Scan(&version, &role)
 	if err != nil {
-		return err
+		return nil, "", err
 	}
 	if version < oldestVersion {
-		return ErrOldServer
+		return nil, "", ErrOldServer
 	}
 	rows, _ := w.conn.Query(ctx, leavesSQL, t.Schema, t.Name)
-	leaves, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (l leaf, err error) {
+	leaves, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (l leaf, err error) {
 		err = row.Scan(&l.schema, &l.name, &l.rows, &l.deletable, &l.owned, &l.until)
 		return l, err
 	})
 	if err != nil {
-		return fmt.Errorf("list its tables: %w", err)
+		return nil, "", fmt.Errorf("list its tables: %w", err)
+	}
+	return leaves, role, nil
+}
+
+func (w *walk) table(ctx context.Context, t outbox.Table) error {
+	leaves, role, err := w.leaves(ctx, t)
+	if err != nil {
+		return err
 	}
 	var denied *DeniedError
 	for i := range leaves {
@@ -207,6 +230,8 @@ func slow(err error) bool {
 // the retention. Writers are kept off it while it is read, which are none, and everybody from the table for as long as
 // the catalog's change takes.
 func (w *walk) drop(ctx context.Context, l *leaf) error {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
 	var dropped bool
 	err := pgx.BeginFunc(ctx, w.conn, func(tx pgx.Tx) error {
 		var over bool
@@ -240,8 +265,8 @@ func on(sql string, l *leaf) string { return strings.ReplaceAll(sql, "{table}", 
 
 // delete deletes rows of a leaf, a range of blocks at a time.
 func (w *walk) delete(ctx context.Context, l *leaf) error {
-	var blocks int64
-	if err := w.conn.QueryRow(ctx, blocksSQL, l.identifier()).Scan(&blocks); err != nil {
+	blocks, err := w.blocks(ctx, l)
+	if err != nil {
 		return fmt.Errorf("measure %s: %w", l.identifier(), err)
 	}
 	sql := on(deleteSQL, l)
@@ -249,7 +274,7 @@ func (w *walk) delete(ctx context.Context, l *leaf) error {
 	for at := int64(0); at < blocks && w.goesOn(ctx); {
 		end := min(at+p.blocks, blocks)
 		began := time.Now()
-		tag, err := w.conn.Exec(ctx, sql, tid(at), tid(end), w.Horizon, batch)
+		tag, err := w.exec(ctx, sql, tid(at), tid(end), w.Horizon, batch)
 		n := tag.RowsAffected()
 		w.swept.Rows += n
 		switch {
@@ -270,6 +295,19 @@ func (w *walk) delete(ctx context.Context, l *leaf) error {
 		}
 	}
 	return nil
+}
+
+func (w *walk) blocks(ctx context.Context, l *leaf) (n int64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	err = w.conn.QueryRow(ctx, blocksSQL, l.identifier()).Scan(&n)
+	return n, err
+}
+
+func (w *walk) exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	return w.conn.Exec(ctx, sql, args...)
 }
 
 // tid is the place where a block begins.
