@@ -92,6 +92,9 @@ type Resume struct {
 	Coverage string
 	// Recovering says that Lost was told of a loss and that no checkpoint has passed its recovery yet.
 	Recovering bool
+	// Unpublished says that this loss is a publication's, and that its recovery's end isn't known yet: what the slot holds
+	// of that time can't be decoded, also once the publication is put back.
+	Unpublished bool
 	// Walk is how far Position.Walk had come; nil: a recovery that was cut off begins anew.
 	Walk *Walk
 }

@@ -208,6 +208,9 @@ func (r *recovery) run(ctx context.Context, identity Identity) (LSN, error) {
 	if lost == nil {
 		lost = s.checkChanged(resume, r.found.coverage)
 	}
+	if lost == nil && resume != nil && resume.Unpublished && s.walk(resume, identity.Timeline) == nil {
+		lost = publicationLost(s.opts, fmt.Sprintf("publication %q was gone, or left rows out", s.opts.Publication), nil)
+	}
 	needed, err := s.missing(resume, lost)
 	if err != nil {
 		return 0, err

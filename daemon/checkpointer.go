@@ -65,7 +65,7 @@ func (c *checkpointer) resume(ctx context.Context) (*cdc.Resume, error) {
 	if err != nil {
 		return nil, err
 	}
-	recovering, err := c.recovering(ctx, saved.LSN, walk)
+	loss, err := c.recovering(ctx, saved.LSN, walk)
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +74,8 @@ func (c *checkpointer) resume(ctx context.Context) (*cdc.Resume, error) {
 	return &cdc.Resume{
 		LSN: cdc.LSN(saved.LSN), SystemID: saved.SystemID, Timeline: saved.Timeline,
 		Superseded: owner == nil || owner.epoch != saved.Epoch,
-		Snapshot:   saved.Snapshot, Coverage: saved.Coverage, Recovering: recovering, Walk: walk,
+		Snapshot:   saved.Snapshot, Coverage: saved.Coverage, Walk: walk,
+		Recovering: loss != nil, Unpublished: loss != nil && loss.Kind == publicationLost && loss.LSNTo == 0,
 	}, nil
 }
 

@@ -24,23 +24,23 @@ const (
 // recovery is what a checkpoint at or above a position ends; 0 is none.
 type recovery struct{ until atomic.Uint64 }
 
-// recovering reports whether the ledger has a loss whose recovery no checkpoint has passed, and resolves those that one
+// recovering gives the loss, if the ledger has one whose recovery no checkpoint has passed, and resolves those that one
 // has passed, or whose walk is over: the daemon was killed in between.
-func (c *checkpointer) recovering(ctx context.Context, checkpoint uint64, walk *cdc.Walk) (bool, error) {
+func (c *checkpointer) recovering(ctx context.Context, checkpoint uint64, walk *cdc.Walk) (*ledger.Incident, error) {
 	if err := c.ledger.SettleIncidents(ctx, c.slot, losses, checkpoint); err != nil {
-		return false, err
+		return nil, err
 	}
 	if err := c.ledger.SettleIncidents(ctx, c.slot, failovers, checkpoint); err != nil {
-		return false, err
+		return nil, err
 	}
 	incident, err := c.ledger.OpenIncident(ctx, c.slot, losses, checkpoint)
 	if incident == nil || err != nil {
-		return false, err
+		return nil, err
 	}
 	if end := incident.LSNTo; end == 0 || walk == nil || uint64(walk.End) < end {
-		return true, nil
+		return incident, nil
 	}
-	return false, c.ledger.SettleIncidents(ctx, c.slot, losses, incident.LSNTo)
+	return nil, c.ledger.SettleIncidents(ctx, c.slot, losses, incident.LSNTo)
 }
 
 // lost records a loss before anything is done about it. One that is recorded and whose end isn't known covers it.
