@@ -18,7 +18,7 @@ var sharedArguments = []argument{
 	{name: "concurrency_max", is: isANumber, fallback: `1000`, example: `64`, doc: "What `concurrency = \"auto\"` stays within."},
 	{name: "rate_limit", is: "rate", example: `"100/s"`, doc: "Requests in any second (`/s`), minute (`/m`) or hour (`/h`), at most, evenly spread. A batch counts as one. Each webhook has its own, in `defaults` too. Default: no limit."},
 	{name: "breaker", is: isABool, fallback: `false`, example: `true`, doc: "Stops sending to an endpoint that is dead, and probes it. Deliveries are owed meanwhile, without an attempt that counts."},
-	{name: "queue", is: isANumber, fallback: `1000`, example: `5000`, doc: "Deliveries that wait in memory, at most. More go to the ledger."},
+	{name: "queue", is: isANumber, fallback: `1000`, example: `5000`, doc: "Deliveries that wait in memory, at most; a burst may exceed it while memory is ample and others have traffic. More go to the ledger."},
 }
 
 // webhookArguments are those that only a webhook has.

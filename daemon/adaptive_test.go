@@ -106,10 +106,10 @@ func load(e *endpoint, w config.Webhook, phases ...phase) []figures {
 		m := q.mark()
 		o := e.request()
 		q.learn(m, work.first.ID, &o, time.Now())
-		q.push(fresh(0), time.Now(), false)
+		q.push(fresh(0), time.Now(), enough)
 	}
 	for i := range w.Concurrency + 10 {
-		q.push(fresh(i), time.Now(), false)
+		q.push(fresh(i), time.Now(), enough)
 	}
 	var all []figures
 	for _, p := range phases {
@@ -269,10 +269,10 @@ func starts(w config.Webhook, d time.Duration, answer func(n int) sender.Outcome
 		o := answer(n)
 		o.SentAt, o.Wait = sent, time.Since(sent)
 		q.learn(m, work.first.ID, &o, time.Now())
-		q.push(fresh(n+1000), time.Now(), false)
+		q.push(fresh(n+1000), time.Now(), enough)
 	}
 	for i := range w.Concurrency + 10 {
-		q.push(fresh(i), time.Now(), false)
+		q.push(fresh(i), time.Now(), enough)
 	}
 	time.Sleep(d)
 	q.mu.Lock()

@@ -21,7 +21,7 @@ func BenchmarkQueue(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		ended.Add(1)
-		for q.push(d, now, false) != admitted {
+		for q.push(d, now, enough) != admitted {
 			<-q.room
 		}
 	}
@@ -47,7 +47,7 @@ func BenchmarkQueueInOrder(b *testing.B) {
 			for i := 0; b.Loop(); i++ {
 				ended.Add(1)
 				d := &delivery{Delivery: route.Delivery{Row: row, Key: names[i%len(names)]}}
-				for q.push(d, now, false) != admitted {
+				for q.push(d, now, enough) != admitted {
 					<-q.room
 				}
 			}

@@ -75,47 +75,48 @@ func (p *pipeline) syncWebhooks(ctx context.Context, plan *plan) error {
 	return nil
 }
 
-// claim takes as many due deliveries as can start at once.
-func (c *claimer) claim(ctx context.Context, p *plan) error {
-	limits, ticks := make(map[string]int, len(p.queues)), make(map[string]uint64, len(p.queues))
-	var capacities []ledger.Capacity
-	for name, q := range p.queues {
-		if n, lease := q.free(); n > 0 {
-			limits[name], ticks[name] = n, q.ticked()
-			capacities = append(capacities, q.capacity(n, lease))
-		}
-	}
-	if len(capacities) == 0 {
+// claimFor claims up to room bytes of payloads, or more by one, and brings them into their queues.
+func (c *claimer) claimFor(ctx context.Context, p *plan, group []wanted, room int64) error {
+	if len(group) == 0 {
 		return nil
 	}
+	capacities := make([]ledger.Capacity, len(group))
+	ticks, left := make(map[string]uint64, len(group)), make(map[string]int, len(group))
+	for i, w := range group {
+		capacities[i], ticks[w.name], left[w.name] = w.capacity, w.tick, w.capacity.Limit
+	}
 	asked := time.Now()
-	claimed, err := c.ledger.Claim(ctx, capacities)
+	claimed, err := c.ledger.ClaimWithin(ctx, room, capacities)
 	if err != nil {
 		return err
 	}
 	if len(claimed) > 0 {
 		failpoint.Hit(failpoint.ClaimTaken)
 	}
-	runs, made := runs{}, make(map[string][]*delivery, len(p.queues))
+	runs, made := runs{}, make(map[string][]*delivery, len(group))
 	for i := range claimed {
-		if runs.add(&claimed[i]) {
-			limits[claimed[i].Webhook]--
+		if room -= int64(len(claimed[i].Event.Payload)); runs.add(&claimed[i]) {
+			left[claimed[i].Webhook]--
 		}
 		if d := c.deliveryOf(p, &claimed[i], asked); d != nil {
 			made[d.Webhook] = append(made[d.Webhook], d)
 		}
 	}
-	for name, deliveries := range made {
-		p.queues[name].pushClaimed(deliveries, asked)
+	for _, w := range group {
+		if deliveries := made[w.name]; deliveries != nil {
+			w.pushClaimed(deliveries, asked)
+		}
+		w.queue.claimed(left[w.name] == 0)
 	}
 	for run, whole := range runs {
-		p.queues[run.webhook].claimedKey(run.key)
+		q := p.queues[run.webhook]
+		q.claimedKey(run.key)
 		if whole {
-			p.queues[run.webhook].whole(run.key, ticks[run.webhook])
+			q.whole(run.key, ticks[run.webhook])
 		}
 	}
-	for name, left := range limits {
-		p.queues[name].claimed(left == 0)
+	if room <= 0 {
+		c.cut(group)
 	}
 	return nil
 }

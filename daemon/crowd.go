@@ -19,10 +19,23 @@ const (
 	maxAttempts = 1024
 	// answeredLately is how long ago an endpoint must have answered to take more than its share.
 	answeredLately = 10 * time.Second
+	// spareBytes is what all queues together take although memory is short.
+	spareBytes = 4 << 20
 )
 
 // share is how many attempts a queue may run whatever the others do.
 func (c *crowd) share() int { return int(max(1, maxAttempts/2/max(1, c.queues.Load()))) }
+
+// room is how many attempts may begin beside those that run.
+func (c *crowd) room() int { return int(max(0, maxAttempts-c.running.Load())) }
+
+// spare is how many bytes a queue may have waiting although memory is short. A queue without a crowd has none.
+func (c *crowd) spare() int64 {
+	if c == nil {
+		return 0
+	}
+	return spareBytes / max(1, c.queues.Load())
+}
 
 // add counts attempts that begin, or with -1 one that has ended. A queue without a crowd, as in tests, is alone.
 func (c *crowd) add(n int64) {

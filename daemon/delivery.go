@@ -74,6 +74,25 @@ type delivery struct {
 // size is what the delivery counts for in its queue's byte bound.
 func (d *delivery) size() int64 { return int64(len(d.Row.Payload) + len(d.Row.Headers)) }
 
+// claimedSize is what its payload counts for in the bound on claimed ones: 0 if it came from the stream.
+func (d *delivery) claimedSize() int64 {
+	if d.event != nil {
+		return 0
+	}
+	return d.size()
+}
+
+// reference is its event for an outcome: without the payload if the ledger has that, so that what waits to be written doesn't
+// keep it in memory.
+func (d *delivery) reference() *outbox.Row {
+	if d.event != nil {
+		return d.Row
+	}
+	row := *d.Row
+	row.Payload, row.Headers = nil, nil
+	return &row
+}
+
 // expired reports whether an attempt that starts now could outlive the claim. Such a delivery is dropped
 // unsent: the ledger gives it out again, so it isn't lost, and nobody else can be sending it meanwhile.
 func (d *delivery) expired(now time.Time, timeout time.Duration) bool {

@@ -13,6 +13,17 @@ type work struct {
 	batch *batch
 }
 
+// claimedSize is how many bytes of claimed payloads the work holds.
+func (w *work) claimedSize() (n int64) {
+	if w.batch == nil {
+		return w.first.claimedSize()
+	}
+	for _, d := range w.batch.members {
+		n += d.claimedSize()
+	}
+	return n
+}
+
 // batchSize is how many deliveries go into one request at most. The caller holds mu.
 func (q *queue) batchSize() int {
 	w := q.target.webhook
@@ -30,7 +41,7 @@ func (q *queue) due() bool {
 }
 
 func (q *queue) batchDue(waiting int, wait time.Duration) bool {
-	return waiting >= q.batchSize() || time.Since(q.waiting.front().since) >= wait
+	return waiting >= q.batchSize() || time.Since(q.waiting.since()) >= wait
 }
 
 // await sets the alarm for what waits though a worker could take it: a batch for more members, or the pace's time. A
@@ -66,7 +77,7 @@ func (q *queue) dueAt() time.Time {
 	}
 	at := q.pace.at(time.Now())
 	if batch := q.target.webhook.Batch; batch != nil && q.waiting.len() < q.batchSize() {
-		if full := q.waiting.front().since.Add(batch.Wait); full.After(at) {
+		if full := q.waiting.since().Add(batch.Wait); full.After(at) {
 			at = full
 		}
 	}

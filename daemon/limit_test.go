@@ -119,7 +119,7 @@ func TestLimitedQueueStartsEvenly(t *testing.T) {
 						deliveries *= batch.Max
 					}
 					for i := range deliveries {
-						q.push(fresh(i), time.Now(), false)
+						q.push(fresh(i), time.Now(), enough)
 					}
 					if n := q.status().Running; n > 1+rate.N*int(catchUp)/int(rate.Per) {
 						t.Errorf("%d goroutines for what waits", n)

@@ -1,11 +1,15 @@
 package daemon
 
-// line is what waits in a queue: fresh deliveries from the stream, and owed ones that were claimed from the ledger.
-// Owed ones go first: few are claimed at a time, and a flood of fresh ones must not keep a retry from its due time. Those that
-// wait for another one of their key are not in the two rings but in a lane.
+import "time"
+
+// line is what waits in a queue: fresh deliveries from the stream, and owed ones that were claimed from the ledger. Fresh ones
+// go first, so that what came due at once after an outage doesn't hold up live traffic; but of owedShare that go one is an
+// owed one, so that a flood of fresh ones doesn't keep a retry from its due time. Those that wait for another one of their key are
+// not in the two rings but in a lane.
 type line struct {
 	fresh, owed ring
 	lanes       lanes
+	passed      int // fresh ones that went while an owed one waited, since one of these went
 }
 
 // len is how many can go: for a batch, those too that go behind one of their key.
@@ -31,20 +35,40 @@ func (l *line) ring(d *delivery) *ring {
 	return &l.fresh
 }
 
-// front is the delivery that goes next, nil when none waits.
-func (l *line) front() *delivery {
-	if d := l.owed.front(); d != nil {
-		return d
+// next is the ring of which the front goes next; it is empty when none waits.
+func (l *line) next() *ring {
+	if l.fresh.len() == 0 || l.owed.len() > 0 && l.passed >= owedShare-1 {
+		return &l.owed
 	}
-	return l.fresh.front()
+	return &l.fresh
+}
+
+// front is the delivery that goes next, nil when none waits.
+func (l *line) front() *delivery { return l.next().front() }
+
+// since is when the one that has waited longest began to. The caller knows that one waits.
+func (l *line) since() time.Time {
+	fresh, owed := l.fresh.front(), l.owed.front()
+	switch {
+	case fresh == nil:
+		return owed.since
+	case owed == nil || fresh.since.Before(owed.since):
+		return fresh.since
+	default:
+		return owed.since
+	}
 }
 
 // pop takes the front to be attempted.
 func (l *line) pop() *delivery {
-	d := l.owed.pop()
-	if d == nil {
-		d = l.fresh.pop()
+	ring := l.next()
+	switch {
+	case ring == &l.owed:
+		l.passed = 0
+	case l.owed.len() > 0:
+		l.passed++
 	}
+	d := ring.pop()
 	if d != nil && d.Key != "" {
 		l.lanes.taken(d)
 	}

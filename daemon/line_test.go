@@ -48,3 +48,36 @@ webhook "hook" {
 	}
 	t.Logf("%d of %d went before the retry", before, flood)
 }
+
+// Beside each other, fresh deliveries go first, and an owed one is never passed by more than seven.
+func TestFreshAndOwedShareWhatGoes(t *testing.T) {
+	t.Parallel()
+	var l line
+	add := func(ring *ring, n int) {
+		for range n {
+			ring.push(fresh(0))
+		}
+	}
+	takes := func(n int) (owed int) {
+		for range n {
+			before := l.owed.len()
+			if l.pop() == nil {
+				t.Fatal("nothing waits")
+			}
+			owed += before - l.owed.len()
+		}
+		return owed
+	}
+	add(&l.owed, 100)
+	add(&l.fresh, 5)
+	if n := takes(5); n != 0 {
+		t.Errorf("%d owed ones went before five fresh ones", n)
+	}
+	if n := takes(50); n != 50 {
+		t.Errorf("%d owed ones of 50 went, without a fresh one", n)
+	}
+	add(&l.fresh, 1000)
+	if n := takes(owedShare * 20); n != 20 {
+		t.Errorf("%d owed ones of %d went beside a flood", n, owedShare*20)
+	}
+}

@@ -66,7 +66,9 @@ func (q *queue) pushClaimed(claimed []*delivery, now time.Time) {
 	for _, d := range claimed {
 		q.waiting.push(d)
 		q.bytes += d.size()
+		q.hold(d.claimedSize())
 	}
+	q.claims.at = now
 	q.lastPush = now
 	q.start()
 }
@@ -76,6 +78,7 @@ func (q *queue) pushClaimed(claimed []*delivery, now time.Time) {
 func (q *queue) leaving(gone []*delivery) (fresh []*delivery) {
 	for _, d := range gone {
 		q.bytes -= d.size()
+		q.hold(-d.claimedSize())
 		if d.Key != "" {
 			q.keys.writing(d.Key)
 		}
@@ -312,7 +315,7 @@ func (q *queue) wakeFor(d *delivery) {
 func (p *pipeline) recordInOrder(q *queue, d *delivery) error {
 	q.recording.Lock()
 	defer q.recording.Unlock()
-	if q.push(d, time.Now(), p.budget.full()) == admitted {
+	if q.push(d, time.Now(), p.budget.pressure()) == admitted {
 		return nil
 	}
 	p.clear(q, d.Key)

@@ -36,21 +36,30 @@ func TestPatienceIsForgottenSlowly(t *testing.T) {
 // nothing to do waits no longer for all of them than for one.
 func TestFullQueuesDoNotAddUp(t *testing.T) {
 	t.Parallel()
-	for _, good := range []bool{true, false} {
+	for _, tc := range []struct {
+		good  bool  // there is a queue that has nothing to do
+		used  int64 // of two bytes of memory
+		takes admission
+	}{
+		{true, 1, refusedFull},
+		{true, 0, admitted}, // beyond its bound, while memory is ample
+		{false, 1, refusedFull},
+	} {
 		synctest.Test(t, func(t *testing.T) {
 			const full, events = 500, 20
 			forever := make(chan struct{})
 			p := &plan{queues: map[string]*queue{}}
 			for i := range full {
 				q := bench(&config.Webhook{Concurrency: 1, Queue: 1}, func(*queue, work) { <-forever })
-				q.push(fresh(0), time.Now(), false)
-				q.push(fresh(1), time.Now(), false)
+				q.push(fresh(0), time.Now(), enough)
+				q.push(fresh(1), time.Now(), enough)
 				p.queues[fmt.Sprint(i)] = q
 			}
-			r := newRouter(&pipeline{budget: newBudget(1 << 30)}, nil)
-			if good {
+			r := newRouter(&pipeline{budget: newBudget(2)}, nil)
+			r.budget.take(tc.used)
+			if tc.good {
 				q := bench(&config.Webhook{Concurrency: 1}, func(*queue, work) {})
-				q.push(fresh(0), time.Now(), false)
+				q.push(fresh(0), time.Now(), enough)
 				p.queues["good"] = q
 			}
 			synctest.Wait()
@@ -60,16 +69,16 @@ func TestFullQueuesDoNotAddUp(t *testing.T) {
 					if name == "good" {
 						continue
 					}
-					if a := r.offer(t.Context(), p, q, fresh(i+2)); a != refusedFull {
-						t.Fatalf("a full queue answers %d", a)
+					if a := r.offer(t.Context(), p, q, fresh(i+2)); a != tc.takes {
+						t.Errorf("a full queue answers %d, want %d", a, tc.takes)
 					}
 				}
 			}
 			took := time.Since(begin)
-			if most := patienceMost + lookAgain; good && took > most {
+			if most := patienceMost + lookAgain; tc.good && took > most {
 				t.Errorf("the good one waited for %s, %s are allowed", took, most)
 			}
-			if !good && took < stallAfter {
+			if !tc.good && took < stallAfter {
 				t.Errorf("waited for %s, although nobody else had something to do", took)
 			}
 			close(forever)

@@ -115,7 +115,7 @@ func (p *pipeline) adopt(d *draft) (left []*queue) {
 		q, ok := old[name]
 		if !ok {
 			q = newQueue(name, t, p.attempt, p.wake)
-			q.crowd = &p.crowd
+			q.crowd, q.budget = &p.crowd, p.budget
 			if before, ok := p.leaving.Load(name); ok {
 				q.succeed(before.(*queue))
 			}

@@ -18,6 +18,7 @@ import (
 type queue struct {
 	name    string
 	crowd   *crowd
+	budget  *budget // of claimed payloads
 	attempt func(*queue, work)
 	workers sync.WaitGroup
 	// room is signalled when a full queue may take again, wake when a claim from the ledger would find room.
@@ -33,6 +34,7 @@ type queue struct {
 	keys    heldKeys
 	bytes   int64
 	running int
+	claims  claims
 	// answered is when the endpoint answered last, in Unix nanoseconds.
 	answered atomic.Int64
 	// before is the queue of the same webhook whose attempts still run, heir the one in this one's place; nil: there is none.
@@ -61,7 +63,7 @@ type target struct {
 	endpoint *sender.Endpoint
 }
 
-// owedShare is the part of a webhook's concurrency that owed deliveries get beside a flood of fresh ones.
+// owedShare is the part of a webhook's concurrency, and of what goes, that owed deliveries get beside a flood of fresh ones.
 const owedShare = 8
 
 // maxQueueBytes bounds the payload bytes that wait in one queue, beside its bound in deliveries.
@@ -99,8 +101,8 @@ func newQueue(name string, t *target, attempt func(*queue, work), wake chan stru
 	return q
 }
 
-// push takes a fresh delivery, or says why not. pressed: memory is short, so that only an empty queue may take.
-func (q *queue) push(d *delivery, now time.Time, pressed bool) admission {
+// push takes a fresh delivery, or says why not.
+func (q *queue) push(d *delivery, now time.Time, m memory) admission {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	switch q.gate {
@@ -115,7 +117,7 @@ func (q *queue) push(d *delivery, now time.Time, pressed bool) admission {
 	if d.Key != "" && q.keys.has(d.Key) {
 		return refusedHeld
 	}
-	if !q.fits(d, pressed) && (!q.hurry() || !q.fits(d, pressed)) {
+	if !q.fits(d, m) && (!q.hurry() || !q.fits(d, m)) {
 		q.backlog = true // or will be soon
 		return refusedFull
 	}
@@ -130,12 +132,20 @@ func (q *queue) push(d *delivery, now time.Time, pressed bool) admission {
 }
 
 // fits reports whether there is room for a fresh delivery. The caller holds mu.
-func (q *queue) fits(d *delivery, pressed bool) bool {
-	n := q.waiting.unknown()
-	if d.Key != "" && q.crowded(d) {
+func (q *queue) fits(d *delivery, m memory) bool {
+	n, bytes := q.waiting.unknown(), q.bytes+d.size()
+	switch {
+	case d.Key != "" && q.crowded(d):
 		return false
+	case m == ample:
+		return bytes <= maxQueueBytes
+	case n >= q.target.webhook.Queue:
+		return false
+	case m == short:
+		return n == 0 || bytes+int64(n)*deliveryOverhead <= q.crowd.spare()
+	default:
+		return n == 0 || bytes <= maxQueueBytes
 	}
-	return n < q.target.webhook.Queue && (n == 0 || !pressed && q.bytes+d.size() <= maxQueueBytes)
 }
 
 // start gives the waiting deliveries workers, as far as the concurrency allows. The caller holds mu.
@@ -168,16 +178,18 @@ func (q *queue) launch() {
 // run attempts deliveries, or batches of them, one after the other until none is due.
 func (q *queue) run(w work) {
 	for w.first != nil {
+		held := w.claimedSize()
 		q.attempt(q, w)
-		w = q.next()
+		w = q.next(held)
 	}
 	q.pass()
 }
 
-// next takes a worker's next work; none ends the worker.
-func (q *queue) next() work {
+// next takes a worker's next work; none ends the worker. held are the bytes of claimed payloads that the last one held.
+func (q *queue) next(held int64) work {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.hold(-held)
 	if q.ready(q.running-1) && q.due() {
 		w := q.take()
 		if q.running < q.target.webhook.Concurrency {
@@ -276,6 +288,7 @@ func (q *queue) forsake() (waiting []*delivery) {
 	}
 	waiting = slices.DeleteFunc(waiting, func(d *delivery) bool {
 		q.bytes -= d.size()
+		q.hold(-d.claimedSize())
 		return d.recorded() // it is owed anyway
 	})
 	q.await()

@@ -275,9 +275,15 @@ func (r *router) offer(intake context.Context, p *plan, q *queue, d *delivery) a
 	}
 	for {
 		now := time.Now()
-		a := q.push(d, now, r.budget.full())
-		if a != refusedFull || !r.patient(q, now) || d.Key != "" && q.keyStalled(d, now) {
+		a := q.push(d, now, r.budget.pressure())
+		if a != refusedFull || d.Key != "" && q.keyStalled(d, now) || q.stalled(now) || q.held(now) {
 			return a
+		}
+		if !r.patience.left(now) {
+			if !r.budget.ample() {
+				return a
+			}
+			return q.push(d, now, ample) // the endpoint moves: it will be sent sooner than it could be recorded and claimed
 		}
 		timer := time.NewTimer(lookAgain)
 		select {
@@ -291,11 +297,6 @@ func (r *router) offer(intake context.Context, p *plan, q *queue, d *delivery) a
 		timer.Stop()
 		r.charge(p, q, time.Since(now))
 	}
-}
-
-// patient reports whether to wait for room in q.
-func (r *router) patient(q *queue, now time.Time) bool {
-	return !q.stalled(now) && !q.held(now) && r.patience.left(now)
 }
 
 // charge books the time that the router was blocked on q, if another queue was kept waiting for it.

@@ -59,7 +59,7 @@ func (p *pipeline) conclude(q *queue, d *delivery, r *result, o outcome) {
 		return
 	}
 	entry := ledger.Attempted{
-		ID: d.ID, Event: d.Row, Topic: d.Topic, Webhook: d.Webhook, Attempt: d.attempt, Fence: d.fence, Order: d.order(),
+		ID: d.ID, Event: d.reference(), Topic: d.Topic, Webhook: d.Webhook, Attempt: d.attempt, Fence: d.fence, Order: d.order(),
 		State: o.state, DueIn: o.dueIn, Verdict: r.Verdict.String(), Class: r.classText(), Status: r.Status,
 		Duration: r.Duration, Excerpt: r.excerpt(), Captures: r.captures, Done: q.concluded(d, o, p.settled(d)),
 	}

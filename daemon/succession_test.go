@@ -33,7 +33,7 @@ func TestConcurrencyIsExactThroughChanges(t *testing.T) {
 				d.fence = 1 // claimed
 				q.pushClaimed([]*delivery{d}, time.Now())
 			} else {
-				q.push(d, time.Now(), false)
+				q.push(d, time.Now(), enough)
 			}
 			switch n := random.IntN(500); {
 			case n < 5:

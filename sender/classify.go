@@ -86,3 +86,9 @@ func isReset(err error) bool {
 	}
 	return strings.Contains(err.Error(), "server closed idle connection") // untyped; pinned by a test
 }
+
+// unprocessed reports whether an HTTP/2 endpoint has refused the stream, or said GOAWAY before it, so that the request may be
+// sent again although it was written, and only lacked what net/http needs for that.
+func unprocessed(err error) bool {
+	return strings.Contains(err.Error(), "http2: Transport: cannot retry err [") // untyped; pinned by a test
+}

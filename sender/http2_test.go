@@ -14,14 +14,14 @@ import (
 // connection than that, and to one that says GOAWAY again and again. Each is delivered, once.
 func TestHTTP2WhereTheEndpointHasIt(t *testing.T) {
 	t.Parallel()
-	const concurrency, requests = 16, 300
+	const concurrency, requests = 32, 300
 	for _, tc := range []struct {
 		name    string
 		streams int
 		goaway  int64 // after every so many requests; 0: never
 	}{
 		{"streams for all", 100, 0},
-		{"fewer streams than requests", 4, 0},
+		{"fewer streams than requests", 10, 0},
 		{"goaway", 100, 20},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -87,15 +87,19 @@ func (p *Policy) byStatus(status int) Verdict {
 }
 
 // CheckRetry tells retryablehttp whether to dial again within the same attempt: only if the connection was refused or
-// broke before a byte of the request was written to it. Everything else is an attempt that counts, whose repetition
+// broke before a byte of the request was written to it, or the endpoint says that it has not processed the request
+// (RFC 9113 §8.7), which net/http sends again by itself unless the request has no GetBody. Everything else is an attempt that counts, whose repetition
 // [Policy.Next] schedules. The error is always nil, so that the client hands over what net/http said.
 func (p *Policy) CheckRetry(ctx context.Context, resp *http.Response, err error) (bool, error) {
 	if err == nil || resp != nil || ctx.Err() != nil {
 		return false, nil
 	}
 	c := callOf(ctx)
-	if c == nil || c.wrote() {
+	if c == nil {
 		return false, nil
+	}
+	if c.wrote() {
+		return unprocessed(err), nil
 	}
 	class := classify(err, c.conn != nil)
 	return class == ClassRefused || class == ClassReset, nil

@@ -19,7 +19,7 @@ var (
 	knownSQL string
 )
 
-// claimMaxBytes bounds the payloads that one claim brings into memory, but for the first.
+// claimMaxBytes bounds the payloads that Claim brings into memory, but for one.
 const claimMaxBytes = 16 << 20
 
 // Capacity says how many deliveries a webhook can take, and for how long.
@@ -54,6 +54,11 @@ type Claimed struct {
 // Of an ordered key only the earliest that is owed counts as due. Those that wait for it may come behind it: they are to be
 // attempted in the order of the result, each once the one before is final; else they are to be dropped, without a word.
 func (l *Ledger) Claim(ctx context.Context, capacities []Capacity) ([]Claimed, error) {
+	return l.ClaimWithin(ctx, claimMaxBytes, capacities)
+}
+
+// ClaimWithin is Claim with another bound on the payloads, in bytes. Where more is due than it allows, the result reaches it.
+func (l *Ledger) ClaimWithin(ctx context.Context, payloads int64, capacities []Capacity) ([]Claimed, error) {
 	if len(capacities) == 0 {
 		return nil, nil
 	}
@@ -69,18 +74,18 @@ func (l *Ledger) Claim(ctx context.Context, capacities []Capacity) ([]Claimed, e
 		return nil, fmt.Errorf("claim deliveries: %w", err)
 	}
 	from := l.floors.from(capacities)
-	rows, _ := l.pool.Query(ctx, claimSQL, webhooks, limits, leases, int64(claimMaxBytes), from, runs, most)
+	rows, _ := l.pool.Query(ctx, claimSQL, webhooks, limits, leases, payloads, from, runs, most)
 	claimed, err := pgx.CollectRows(rows, scanClaimed)
 	if err != nil {
 		return nil, fmt.Errorf("claim deliveries: %w", err)
 	}
-	l.raiseFloors(capacities, claimed)
+	l.raiseFloors(capacities, claimed, payloads)
 	return claimed, nil
 }
 
 // raiseFloors moves the floors to where the next claims begin.
-func (l *Ledger) raiseFloors(capacities []Capacity, claimed []Claimed) {
-	var bytes int
+func (l *Ledger) raiseFloors(capacities []Capacity, claimed []Claimed, payloads int64) {
+	var bytes int64
 	type found struct {
 		n    int
 		last time.Time
@@ -88,7 +93,7 @@ func (l *Ledger) raiseFloors(capacities []Capacity, claimed []Claimed) {
 	of := make(map[string]found, len(capacities))
 	for i := range claimed {
 		c := &claimed[i]
-		bytes += len(c.Event.Payload)
+		bytes += int64(len(c.Event.Payload))
 		f := of[c.Webhook]
 		f.n++
 		if c.due.After(f.last) {
@@ -99,10 +104,10 @@ func (l *Ledger) raiseFloors(capacities []Capacity, claimed []Claimed) {
 	now := time.Now()
 	for _, c := range capacities {
 		f := of[c.Webhook]
-		if c.Limit <= 0 {
+		if c.Limit <= 0 || f.n == 0 && bytes >= payloads { // the others left it no room
 			continue
 		}
-		more := f.n > 0 && (f.n >= c.Limit || bytes >= claimMaxBytes)
+		more := f.n > 0 && (f.n >= c.Limit || bytes >= payloads)
 		l.floors.claimed(c.Webhook, f.last, more, now)
 	}
 }

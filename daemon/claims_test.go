@@ -1,0 +1,66 @@
+package daemon
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/walpost/walpost/outbox"
+)
+
+// TestDueRetriesOfLargePayloadsKeepToTheBound: many retries that come due at once, of payloads of which only some have room in
+// memory, to endpoints that don't answer, bring no more of them into memory than that; and all go in the end, those of a
+// webhook that answers before the others let go.
+func TestDueRetriesOfLargePayloadsKeepToTheBound(t *testing.T) {
+	t.Parallel()
+	const payload, events, limit = 64 << 10, 40, 1 << 20
+	var hcl strings.Builder
+	for _, name := range []string{"dead_1", "dead_2", "dead_3", "good"} {
+		hcl.WriteString("webhook \"" + name + "\" {\n topics = [\"*\"]\n url = \"{url}/" + name + "\"\n timeout = \"60s\"\n retry = [\"1h\", \"1h\"]\n}\n")
+	}
+	r := newRig(t, hcl.String())
+	r.receiver.answers(status(http.StatusInternalServerError))
+	d := r.start(func(o *Options) { o.MemoryLimit = limit })
+	for i := range events {
+		e := tagged(strconv.Itoa(i))
+		e.Payload = map[string]any{"contact": map[string]any{"id": i}, "text": strings.Repeat("x", payload)}
+		r.insert([]outbox.Event{e}...)
+	}
+	r.until("select count(*) = $1 from walpost.delivery where state = 'retrying' and attempts = 1", 4*events)
+	for len(r.receiver.got) > 0 {
+		r.receiver.next()
+	}
+	release := make(chan struct{})
+	var held, most atomic.Int64
+	hold := r.receiver.holding(release, nil)
+	r.receiver.answers(func(w http.ResponseWriter, req *http.Request) {
+		n := held.Add(1)
+		defer held.Add(-1)
+		for was := most.Load(); n > was && !most.CompareAndSwap(was, n); was = most.Load() {
+		}
+		if req.URL.Path != "/good" {
+			hold(w, req)
+		}
+	})
+	r.due()
+	for good := 0; good < events; {
+		if r.receiver.next().path == "/good" {
+			good++
+		}
+	}
+	if used := d.budget.claimed.Load(); used > limit/2+payload+1024 {
+		t.Errorf("%d bytes of claimed payloads in memory, %d are allowed, and one payload", used, limit/2)
+	}
+	close(release)
+	r.until("select count(*) = $1 from walpost.delivery where state = 'delivered'", 4*events)
+	d.waitFor(func(s Status) bool { return s.Queues[0].Running == 0 })
+	if n, allowed := most.Load(), int64(limit/2/payload+1); n > allowed {
+		t.Errorf("%d payloads were on their way at a time, %d are allowed", n, allowed)
+	}
+	d.mustStop()
+	if used := d.budget.claimed.Load(); used != 0 {
+		t.Errorf("%d bytes are still counted when nothing is in memory", used)
+	}
+}
