@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"math/rand/v2"
+	"strconv"
 	"time"
 
 	"github.com/walpost/walpost/sender"
@@ -16,7 +17,7 @@ import (
 type breaker struct {
 	open   bool
 	opened time.Time
-	why    string        // class or status of the failure that opened it
+	why    string        // class, and status, of the failure that opened it
 	probe  time.Time     // when the next one may start
 	wait   time.Duration // before it
 	// ramp is how many attempts may run since it closed; 0: there is no bound.
@@ -96,6 +97,9 @@ func (b *breaker) failed(delivery string, o *sender.Outcome, now time.Time) chan
 	n := len(b.failing)
 	if b.ramp > 0 && n >= relapse || n >= breakerFailures && now.Sub(b.since) >= breakerTime {
 		b.open, b.opened, b.ramp, b.why = true, now, 0, o.Class.String()
+		if o.Status != 0 {
+			b.why += " " + strconv.Itoa(o.Status)
+		}
 		clear(b.failing)
 		b.postpone(now)
 		return tripped

@@ -3,11 +3,13 @@ package daemon
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/walpost/walpost/internal/ledger"
 	"github.com/walpost/walpost/sender"
 )
 
@@ -192,6 +194,31 @@ func (r *rig) dies(d *running) {
 	r.insertEach(11, 11)
 	r.receiver.next()
 	d.waitFor(func(s Status) bool { return s.Queues[0].Breaker == "open" })
+	d.turnAround()
+	r.says(ledger.OpenBreaker{Webhook: "hook", Why: "status 502"})
+}
+
+// says checks which breakers the ledger says are open, of daemons that run.
+func (r *rig) says(want ...ledger.OpenBreaker) {
+	r.t.Helper()
+	book, err := ledger.Open(r.t.Context(), ledger.Options{ConnString: r.db.URL})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer book.Close()
+	s, err := book.Status(r.t.Context(), r.db.Name)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for i := range s.Breakers {
+		if since := s.Now.Sub(s.Breakers[i].Since); since < 0 || since > testPatience || s.Breakers[i].Daemon == "" {
+			r.t.Errorf("open since %s, says daemon %q", since, s.Breakers[i].Daemon)
+		}
+		s.Breakers[i].Since, s.Breakers[i].Daemon = time.Time{}, ""
+	}
+	if !slices.Equal(s.Breakers, want) {
+		r.t.Errorf("the ledger says %+v, want %+v", s.Breakers, want)
+	}
 }
 
 func TestBreakerSparesTheSchedule(t *testing.T) {
@@ -225,6 +252,52 @@ func TestBreakerSparesTheSchedule(t *testing.T) {
 		t.Errorf("%d were delivered at their first attempt, want 39", n)
 	}
 	d.waitFor(func(s Status) bool { return s.Queues[0].Breaker == "closed" })
+	d.turnAround()
+	r.says()
+	d.mustStop()
+}
+
+// With an order, what waits of a key stays in it while the breaker is open, whatever probes in the meantime, over a restart, after
+// which the breaker is closed again, and through the drain.
+func TestBreakerKeepsTheOrder(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, broken("	order_by = event.payload.key"))
+	d := r.start()
+	r.dies(d) // by deliveries without a key
+	for i := range 30 {
+		e := numbered(12+i, 12+i)[0]
+		e.Payload = map[string]any{"key": fmt.Sprint(i % 3), "n": i}
+		r.insert(e)
+	}
+	r.until("select count(*) = 41 from walpost.delivery where state in ('pending', 'retrying')")
+	for len(r.receiver.got) > 0 {
+		r.receiver.next()
+	}
+	d.mustStop()
+	r.says() // of a daemon that is gone, nothing
+	r.receiver.answers(nil)
+	d = r.start()
+	r.due()
+	want := map[string]float64{"0": 0, "1": 1, "2": 2}
+	seen := map[string]bool{}
+	for len(seen) < 41 {
+		got := r.receiver.next()
+		if seen[got.id] {
+			t.Errorf("%s arrived twice", got.id)
+		}
+		seen[got.id] = true
+		body := got.json(t)
+		key, ordered := body["key"].(string)
+		n, _ := body["n"].(float64)
+		if ordered && n != want[key] {
+			t.Errorf("%v arrives, and not %v, of key %s", n, want[key], key)
+		}
+		want[key] = n + 3
+	}
+	r.until("select count(*) = 41 from walpost.delivery where state = 'delivered'")
+	if n := r.count("walpost.delivery where attempts = 1 and state = 'delivered'"); n != 30 {
+		t.Errorf("%d were delivered at their first attempt, want 30: an open breaker costs none", n)
+	}
 	d.mustStop()
 }
 

@@ -12,12 +12,14 @@ import (
 // ledger into force: webhooks enabled and disabled, quarantined events to be routed again.
 type claimer struct {
 	*pipeline
-	every time.Duration
-	state trouble
+	every    time.Duration
+	state    trouble
+	tag      string // of this start of the daemon
+	breakers breakerNotes
 }
 
-func newClaimer(p *pipeline, every time.Duration) *claimer {
-	return &claimer{pipeline: p, every: every, state: trouble{log: p.log, what: "claim due deliveries"}}
+func newClaimer(p *pipeline, every time.Duration, tag string) *claimer {
+	return &claimer{pipeline: p, every: every, tag: tag, state: trouble{log: p.log, what: "claim due deliveries"}}
 }
 
 func (c *claimer) run(ctx context.Context) error {
@@ -44,6 +46,9 @@ func (c *claimer) run(ctx context.Context) error {
 func (c *claimer) turn(ctx context.Context) error {
 	p := c.plan.Load()
 	if err := c.syncWebhooks(ctx, p); err != nil {
+		return err
+	}
+	if err := c.breakers.note(ctx, p, c.ledger, c.tag); err != nil {
 		return err
 	}
 	if err := c.readHeld(ctx, p); err != nil {

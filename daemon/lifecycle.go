@@ -56,7 +56,7 @@ func (d *Daemon) operate() error {
 
 	router := newRouter(d.pipeline, d.checkpointer.recordedUntil)
 	intake.run(d.fail, func(ctx context.Context) error { return router.run(ctx, d.source.Batches()) })
-	claimer := newClaimer(d.pipeline, d.options.ClaimEvery)
+	claimer := newClaimer(d.pipeline, d.options.ClaimEvery, d.title.Tag)
 	intake.run(d.fail, claimer.run)
 	intake.run(d.fail, func(ctx context.Context) error { return d.ledger.Listen(ctx, func() { signal(d.wake) }) })
 	intake.run(d.fail, func(ctx context.Context) error { return d.watch(ctx, d.options.ParkAfter) })

@@ -82,6 +82,7 @@ type WebhookReport struct {
 	Name     string                 `json:"name"`
 	State    WebhookState           `json:"state"`
 	Disabled *DisabledReport        `json:"disabled,omitempty"` // present if State is Disabled
+	Breakers []BreakerReport        `json:"breakers,omitempty"` // present if State is Probing: of each daemon that probes
 	Owed     int64                  `json:"owed"`               // pending and retrying
 	Due      time.Time              `json:"due,omitzero"`       // of the owed one that is due first
 	Failed   int64                  `json:"failed"`
@@ -98,12 +99,21 @@ type DisabledReport struct {
 	Why string    `json:"why"`
 }
 
+// BreakerReport says since when a webhook's endpoint seems dead to a daemon, and why.
+type BreakerReport struct {
+	Daemon string    `json:"daemon"`
+	Since  time.Time `json:"since"`
+	Why    string    `json:"why"` // class of the failure that opened the breaker
+}
+
 // WebhookState says whether a webhook's deliveries are attempted.
 type WebhookState string
 
 const (
 	// Enabled webhooks are delivered to.
 	Enabled WebhookState = "enabled"
+	// Probing webhooks have an open breaker: one delivery at a time tries whether the endpoint is back, the others wait.
+	Probing WebhookState = "probing"
 	// Disabled ones were disabled by a 410 or by hand: what comes is parked.
 	Disabled WebhookState = "disabled"
 	// Off is `enabled = false` in the configuration: nothing comes.
@@ -186,6 +196,8 @@ func webhookReports(webhooks []Webhook, s ledger.Status) []WebhookReport {
 		if d, ok := disabled[w.Name]; ok {
 			r.State = Disabled
 			r.Disabled = &DisabledReport{By: d.Reason.By, At: d.DisabledAt.UTC(), Why: d.Reason.Why}
+		} else if r.Breakers = breakerReports(w.Name, s.Breakers); r.Breakers != nil {
+			r.State = Probing
 		}
 		if !w.Enabled {
 			r.State = Off
@@ -200,6 +212,15 @@ func webhookReports(webhooks []Webhook, s ledger.Status) []WebhookReport {
 		if r := newWebhookReport(c.Webhook, c); r.Owed+r.Failed+r.Parked > 0 {
 			r.State = Removed
 			reports = append(reports, r)
+		}
+	}
+	return reports
+}
+
+func breakerReports(webhook string, open []ledger.OpenBreaker) (reports []BreakerReport) {
+	for _, b := range open {
+		if b.Webhook == webhook {
+			reports = append(reports, BreakerReport{Daemon: b.Daemon, Since: b.Since, Why: b.Why})
 		}
 	}
 	return reports
@@ -249,6 +270,9 @@ func (r *Report) attend() {
 		switch {
 		case w.State == Disabled:
 			say("webhook %q is disabled", w.Name)
+		case w.State == Probing:
+			say("the endpoint of webhook %q seems dead since %s (%s): it is probed, and nothing else is sent until it answers",
+				w.Name, w.Breakers[0].Since.Format(time.DateTime), w.Breakers[0].Why)
 		case w.State == Removed:
 			say("webhook %q has left the configuration with %s deliveries in the ledger", w.Name,
 				w.Count(ledger.Pending, ledger.Retrying, ledger.Failed, ledger.Parked))

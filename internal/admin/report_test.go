@@ -29,7 +29,11 @@ func TestReportJoinsConfigurationAndLedger(t *testing.T) {
 				Uncounted: map[ledger.State]bool{ledger.Parked: true},
 			},
 		},
-		Disabled:    []ledger.WebhookState{{Name: "crm", DisabledAt: noon, Reason: ledger.Reason{By: "endpoint", Why: "410"}}},
+		Disabled: []ledger.WebhookState{{Name: "crm", DisabledAt: noon, Reason: ledger.Reason{By: "endpoint", Why: "410"}}},
+		Breakers: []ledger.OpenBreaker{
+			{Webhook: "crm", Since: noon, Why: "timeout", Daemon: "a:1"}, // it was disabled since
+			{Webhook: "new", Since: noon, Why: "status 502", Daemon: "a:1"}, {Webhook: "new", Since: noon.Add(time.Second), Why: "timeout", Daemon: "b:1"},
+		},
 		Quarantined: 2,
 		Incidents:   []ledger.Incident{{Kind: "slot-lost", Detail: "gone"}},
 	})
@@ -50,13 +54,14 @@ func TestReportJoinsConfigurationAndLedger(t *testing.T) {
 		got = append(got, line{w.Name, w.State, w.Owed, w.Failed, w.Parked})
 	}
 	want := []line{
-		{"crm", admin.Disabled, 3, 3, 4}, {"new", admin.Enabled, 0, 0, 0}, {"off", admin.Off, 0, 0, 0}, {"old", admin.Removed, 2, 0, ledger.CountLimit},
+		{"crm", admin.Disabled, 3, 3, 4}, {"new", admin.Probing, 0, 0, 0}, {"off", admin.Off, 0, 0, 0}, {"old", admin.Removed, 2, 0, ledger.CountLimit},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("webhooks\n%v\nnot\n%v", got, want)
 	}
 	attention := []string{
 		`webhook "crm" is disabled`, `webhook "crm" has 3 failed`,
+		`the endpoint of webhook "new" seems dead since 2025-01-31 12:00:00 (status 502): it is probed, and nothing else is sent until it answers`,
 		`webhook "old" has left the configuration with 10002+ deliveries in the ledger`, "2 quarantined", "incident slot-lost: gone",
 	}
 	if !reflect.DeepEqual(r.Attention, attention) {

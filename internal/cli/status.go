@@ -181,8 +181,16 @@ func due(w admin.WebhookReport, now time.Time) string {
 	}
 }
 
-// why says who disabled a webhook.
+// why says who disabled a webhook, or since when its endpoint seems dead.
 func why(w admin.WebhookReport) string {
+	if len(w.Breakers) > 0 {
+		b := w.Breakers[0]
+		s := "endpoint seems dead since " + moment(b.Since) + ": " + b.Why
+		if more := len(w.Breakers) - 1; more > 0 {
+			s += fmt.Sprintf(", to %d daemons", more+1)
+		}
+		return s
+	}
 	if w.Disabled == nil {
 		return ""
 	}

@@ -30,6 +30,7 @@ type Status struct {
 	Peers         []Peer         // the daemons, the leader first
 	Webhooks      []WebhookCount // those with deliveries in the ledger, by name
 	Disabled      []WebhookState // by name
+	Breakers      []OpenBreaker  // of the daemons that run, by webhook
 	OldestDue     time.Time      // zero: nothing is owed
 	Quarantined   int64
 	Incidents     []Incident // open ones, newest first
@@ -77,6 +78,9 @@ func (l *Ledger) Status(ctx context.Context, slot string) (Status, error) {
 		return s, err
 	}
 	if s.Peers, err = l.Peers(ctx, slot); err != nil {
+		return s, err
+	}
+	if s.Breakers, err = l.breakers(ctx, s.Peers); err != nil {
 		return s, err
 	}
 	if s.Webhooks, err = l.webhookCounts(ctx); err != nil {
