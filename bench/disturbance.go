@@ -97,7 +97,7 @@ func (b *bout) fillHoles(ctx context.Context) error {
 }
 
 func (a *arena) flooded() string {
-	return fmt.Sprintf("webhook \"flooded\" {\n  topics = [\"contact.created\"]\n  url = %q\n}\n", a.slow.url)
+	return fmt.Sprintf("webhook \"flooded\" {\n  concurrency = 32\n  topics = [\"contact.created\"]\n  url = %q\n}\n", a.slow.url)
 }
 
 // flood commits all events of the other endpoint at once.

@@ -161,7 +161,7 @@ func (a *arena) table(ctx context.Context, asked settings) error {
 func (a *arena) fight(ctx context.Context, c *contest, disturbed bool) (took spans, note string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	hcl := fmt.Sprintf("webhook \"good\" {\n  topics = [%q]\n  url = %q\n  %s\n}\n", steadyType, a.receiver.url, c.limits)
+	hcl := fmt.Sprintf("webhook \"good\" {\n  topics = [%q]\n  url = %q\n  concurrency = %d\n  %s\n}\n", steadyType, a.receiver.url, c.slots, c.limits)
 	if disturbed && c.others != nil {
 		hcl += c.others(a)
 	}
