@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/walpost/walpost/internal/ledger"
@@ -71,6 +72,38 @@ func TestSessionsThatBreakAtOnceAreSpaced(t *testing.T) {
 	cancel()
 	if err := <-ended; err != nil {
 		t.Error(err)
+	}
+}
+
+// A machine that has slept for longer than the lease is in doubt who leads, though the monotonic clock says nothing of it;
+// and so is one whose clock was put back, until the next beat.
+func TestSleepMakesTheLeadDoubtful(t *testing.T) {
+	t.Parallel()
+	for name, jump := range map[string]time.Duration{"asleep": time.Hour, "clock put back": -time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				l := newLeadership(&pipeline{working: t.Context()}, 10*time.Second, nil)
+				l.beganAt = l.beganAt.Add(-2 * time.Hour) // so that this clock counts
+				l.settle(l.elapsed())
+				if !l.goesOn(&term{}) {
+					t.Error("in doubt at once")
+				}
+				l.beganAt = l.beganAt.Add(-jump)
+				goesOn := make(chan bool, 1)
+				go func() { goesOn <- l.goesOn(&term{}) }()
+				synctest.Wait()
+				select {
+				case <-goesOn:
+					t.Error("not in doubt")
+				default:
+				}
+				l.settle(l.elapsed())
+				if !<-goesOn {
+					t.Error("does not go on")
+				}
+			})
+		})
 	}
 }
 

@@ -52,9 +52,10 @@ type leadership struct {
 	member  *ledger.Member
 	led     *ledger.Member // the session by which we lead, or led last
 	heard   chan struct{}  // closed when it is known again whether we lead
-	// known is when that was, from began on.
+	// known is when that was, as elapsed.
 	known atomic.Int64
-	began time.Time
+	// began is when we did, by the monotonic clock, and beganAt by the other one.
+	began, beganAt time.Time
 	// unbind lets go of the context that lead gave last. lead alone uses it.
 	unbind func() bool
 }
@@ -63,7 +64,7 @@ func newLeadership(p *pipeline, lease time.Duration, join func(context.Context) 
 	return &leadership{
 		pipeline: p, lease: lease, join: join, state: trouble{log: p.log, what: "join the daemons of the slot"},
 		again: make(chan struct{}, 1), role: Joining, since: time.Now(), won: make(chan struct{}),
-		heard: make(chan struct{}), began: time.Now(),
+		heard: make(chan struct{}), began: time.Now(), beganAt: time.Now().Round(0),
 		unbind: func() bool { return false }, rejoined: func() {},
 	}
 }
@@ -84,7 +85,7 @@ func (l *leadership) run(ctx context.Context) error {
 		l.state.note(err)
 		switch {
 		case !joined:
-			l.settle(time.Since(l.began)) // that the server can't be reached is all that can be known
+			l.settle(l.elapsed()) // that the server can't be reached is all that can be known
 		case time.Since(since) > rejoinPause:
 			continue // a session that has broken may come back before anybody else leads; one that broke at once does so again
 		}
@@ -102,7 +103,7 @@ func (l *leadership) takePart(ctx context.Context, member *ledger.Member) error 
 	defer func() { l.setMember(nil); member.Leave() }()
 	watch := lookout{}
 	for {
-		asked := time.Since(l.began) // an answer may have waited for us
+		asked := l.elapsed() // an answer may have waited for us
 		if err := l.turn(ctx, member, &watch); err != nil {
 			return err
 		}
@@ -156,6 +157,13 @@ func (l *leadership) settle(at time.Duration) {
 	l.heard = make(chan struct{})
 }
 
+// elapsed is the time since we began by the clock that has gone further: the monotonic one stands still while the machine
+// sleeps, or is moved to another host. Where somebody sets the other one, we are in doubt until the next beat.
+func (l *leadership) elapsed() time.Duration {
+	now := time.Now()
+	return max(now.Sub(l.began), now.Round(0).Sub(l.beganAt))
+}
+
 // goesOn reports whether a term does. A daemon that was frozen for longer than its lease would do much of what another
 // does by now before it learns of that, so what isn't begun waits until that is known, or that it can't be.
 func (l *leadership) goesOn(t *term) bool {
@@ -163,7 +171,7 @@ func (l *leadership) goesOn(t *term) bool {
 		l.mu.Lock()
 		heard := l.heard
 		l.mu.Unlock()
-		if time.Since(l.began)-time.Duration(l.known.Load()) <= l.lease {
+		if age := l.elapsed() - time.Duration(l.known.Load()); age > -time.Second && age <= l.lease { // clocks are put right by less all the time
 			return true
 		}
 		select {
