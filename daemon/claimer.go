@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/walpost/walpost/internal/failpoint"
@@ -29,6 +30,9 @@ func (c *claimer) run(ctx context.Context) error {
 		err := c.turn(ctx)
 		if ctx.Err() != nil {
 			return nil
+		}
+		if ledger.Missing(err) { // it asks every second, also where nothing happens
+			return fmt.Errorf("%w: %w", ledger.ErrMissing, err)
 		}
 		c.state.note(err)
 		if turned := c.turned.Swap(nil); turned != nil {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/walpost/walpost/config"
+	"github.com/walpost/walpost/internal/failpoint"
 	"github.com/walpost/walpost/internal/retention"
 )
 
@@ -76,6 +77,7 @@ func (p *pruner) turn(ctx context.Context, keep time.Duration) error {
 	if err := p.ledger.NoteHorizon(ctx, p.slot, keep); err != nil {
 		return err
 	}
+	failpoint.Hit(failpoint.HorizonNoted)
 	horizon, err := p.ledger.Horizon(ctx, p.slot, keep)
 	if err != nil || horizon == 0 || horizon == p.swept && time.Since(p.sweptAt) < sweepAgain {
 		return err

@@ -38,6 +38,13 @@ func explainPostgres(err error) *failure {
 			fix: "run the walpost that has migrated it, or a newer one; nothing is lost meanwhile, as the replication slot keeps the WAL",
 		}
 	}
+	if errors.Is(err, ledger.ErrMissing) {
+		return &failure{
+			code: exitFailure, problem: err.Error(),
+			fix: "start walpost again: it makes the ledger anew, and goes on from where the replication slot is. What was owed, parked or in quarantine " +
+				"is gone with the old one. Without a slot, when polling too, outbox { start = \"backlog\" } delivers all rows of the table, and \"now\" none",
+		}
+	}
 	var unreadable *pgconn.ParseConfigError
 	if errors.As(err, &unreadable) {
 		return &failure{

@@ -67,6 +67,10 @@ const (
 	Settled
 	// OlderRead: polling has read the rows that are older than its column, and no checkpoint knows.
 	OlderRead
+	// HorizonNoted: how far the outbox is resolved is noted, and nothing was deleted.
+	HorizonNoted
+	// RowsPruned: a statement has deleted rows.
+	RowsPruned
 	// LossRecorded: the loss of a slot is an incident, and nothing was done about it.
 	LossRecorded
 	// SlotDropped: what was left of the lost slot is gone, and there is no new one.
@@ -121,6 +125,8 @@ var names = [end]string{
 	Marked:            "marked",
 	Settled:           "settled",
 	OlderRead:         "older-read",
+	HorizonNoted:      "horizon-noted",
+	RowsPruned:        "rows-pruned",
 	LossRecorded:      "loss-recorded",
 	SlotDropped:       "slot-dropped",
 	SlotMade:          "slot-made",

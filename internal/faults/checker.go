@@ -6,10 +6,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/jackc/pglogrepl"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/walpost/walpost/internal/ledger"
@@ -196,20 +198,38 @@ func (c *checker) checkDeliveries(event string, r *row, t *transaction) {
 	}
 }
 
-// unrecoverable reports whether a row was deleted at once and its slot was lost: neither WAL nor table have it. Some of its
-// deliveries may have been made before.
+// unrecoverable reports whether a row was deleted at once and was in a part of the WAL that no slot has sent: what lies between a
+// checkpoint and the slot that was lost after it or made in its place. Neither WAL nor table have it. Some of its deliveries may
+// have been made before.
 func (c *checker) unrecoverable(r *row, t *transaction) bool {
 	if !r.deleted {
 		return false
 	}
 	for i := range c.incidents {
 		gap := &c.incidents[i]
-		if (t.before == 0 || t.before > gap.LSNFrom) && (gap.LSNTo == 0 || t.after <= gap.LSNTo) {
+		if (t.before == 0 || t.before > gap.LSNFrom) && t.after <= goesOn(gap) {
 			return true
 		}
 	}
 	// A publication hides what is committed meanwhile, and the checkpoint goes on.
 	return slices.ContainsFunc(c.journal.during(t.ended.Add(-time.Second), t.ended.Add(time.Second)), func(s *spell) bool { return s.loses })
+}
+
+var goesOnFrom = regexp.MustCompile(`the stream goes on from ([0-9A-F]+/[0-9A-F]+)`)
+
+// goesOn is where the newest slot of an incident begins. What is committed behind it comes by that slot, whoever is killed
+// while the table is read.
+func goesOn(gap *ledger.Incident) uint64 {
+	var at pglogrepl.LSN
+	for _, found := range goesOnFrom.FindAllStringSubmatch(gap.Detail, -1) {
+		if lsn, err := pglogrepl.ParseLSN(found[1]); err == nil {
+			at = max(at, lsn)
+		}
+	}
+	if at == 0 { // it didn't come to that
+		return gap.LSNTo
+	}
+	return uint64(at)
 }
 
 // gaps tells the incidents, beside where a transaction was committed.

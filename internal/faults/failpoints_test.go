@@ -97,11 +97,27 @@ var pollTrials = map[string][]ordeal{
 	},
 }
 
+// pruneTrials are those of one that deletes outbox rows.
+var pruneTrials = map[string][]ordeal{
+	"prune": {
+		{point: failpoint.HorizonNoted},
+		{point: failpoint.RowsPruned, before: (*trial).passRetention},
+	},
+}
+
+// pruning is streaming with a retention.
+var pruning = func() source {
+	s := streaming
+	s.outbox += "\nretention = \"1m\""
+	s.table = append(slices.Clone(s.table), "grant delete on public.outbox to {role}")
+	return s
+}()
+
 // TestEveryFailpointIsTried: a point that nobody is killed at proves nothing.
 func TestEveryFailpointIsTried(t *testing.T) {
 	t.Parallel()
 	tried := map[failpoint.Point]int{}
-	for _, of := range []map[string][]ordeal{trials, pollTrials} {
+	for _, of := range []map[string][]ordeal{trials, pollTrials, pruneTrials} {
 		for _, list := range of {
 			for i := range list {
 				tried[list[i].point]++
@@ -128,7 +144,7 @@ func TestFailpoints(t *testing.T) {
 	server := pgtest.Start(t, settings)
 	seed := environment(t).seed
 	t.Logf("seed %d", seed)
-	for by, of := range map[*source]map[string][]ordeal{&streaming: trials, &polling: pollTrials} {
+	for by, of := range map[*source]map[string][]ordeal{&streaming: trials, &polling: pollTrials, &pruning: pruneTrials} {
 		for name, list := range of {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
@@ -171,7 +187,9 @@ func try(t *testing.T, by *source, server *pgembed.Server, list []ordeal, seed u
 }
 
 // begin lets a first walpost make slot and ledger, and have a checkpoint with a watermark.
-func (tr *trial) begin(ctx context.Context) error {
+func (tr *trial) begin(ctx context.Context) error { return tr.beginWith(ctx, (*trial).transact) }
+
+func (tr *trial) beginWith(ctx context.Context, transact func(*trial, context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	if err := tr.runner.start(); err != nil {
@@ -180,7 +198,7 @@ func (tr *trial) begin(ctx context.Context) error {
 	if err := tr.runner.awaitReady(ctx); err != nil {
 		return err
 	}
-	if err := tr.transact(ctx); err != nil {
+	if err := transact(tr, ctx); err != nil {
 		return err
 	}
 	return tr.awaitWatermark(ctx)
@@ -248,10 +266,14 @@ func (tr *trial) undergo(o *ordeal) {
 
 // transact commits and rolls back transactions of several shapes.
 func (tr *trial) transact(ctx context.Context) error {
+	return tr.perform(ctx, "plain", "savepoints", "rolled back", "prepared", "large", "insert and update")
+}
+
+func (tr *trial) perform(ctx context.Context, names ...string) error {
 	if err := tr.worker.connect(ctx); err != nil {
 		return err
 	}
-	for _, name := range []string{"plain", "savepoints", "rolled back", "prepared", "large", "insert and update"} {
+	for _, name := range names {
 		i := slices.IndexFunc(shapes, func(s shape) bool { return s.name == name })
 		if err := tr.worker.perform(ctx, &shapes[i]); err != nil {
 			return err
@@ -300,6 +322,13 @@ func (tr *trial) remakeColumn(ctx context.Context) error {
 	spell := tr.journal.begin(fault{name: "column made anew", rereads: true})
 	defer tr.journal.end(spell)
 	return tr.exec(ctx, remakeColumnSQL)
+}
+
+// passRetention puts the ledger's clock forward, so that what was resolved before is old enough to be deleted.
+func (tr *trial) passRetention(ctx context.Context) error {
+	spell := tr.journal.begin(fault{name: "clock put forward", skews: true})
+	defer tr.journal.end(spell)
+	return tr.setClock(ctx, 2*time.Minute)
 }
 
 // dropSlot takes the slot away, with what was committed since.

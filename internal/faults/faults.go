@@ -15,7 +15,7 @@ type fault struct {
 	lasts time.Duration
 	// skews says that leases end at other times than they should while it lasts.
 	skews bool
-	// loses says that it takes from the stream what only the table has then.
+	// loses says that no stream ever brings what is committed while it lasts: rows that are deleted at once are nowhere then.
 	loses bool
 	// rereads says that the table is read by blocks afterwards.
 	rereads bool

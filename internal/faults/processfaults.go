@@ -81,9 +81,10 @@ var (
 	reloadPoints   = []failpoint.Point{failpoint.ReloadChecked, failpoint.ReloadAdopted}
 	pollPoints     = []failpoint.Point{failpoint.Marked, failpoint.Settled, failpoint.OlderRead}
 	recoveryPoints = []failpoint.Point{
-		failpoint.LossRecorded, failpoint.SlotDropped, failpoint.SlotMade, failpoint.GapReading, failpoint.GapRead,
-		failpoint.GapBounded, failpoint.GapPassed,
+		failpoint.LossRecorded, failpoint.SlotDropped, failpoint.SlotMade, failpoint.WalkBegun, failpoint.WalkSaved,
+		failpoint.GapReading, failpoint.GapRead, failpoint.GapBounded, failpoint.GapPassed,
 	}
+	prunePoints = []failpoint.Point{failpoint.HorizonNoted, failpoint.RowsPruned}
 )
 
 // pointPatience is how long a process may take to come to its point. One that comes later is killed later.

@@ -48,7 +48,7 @@ var streaming = source{
 	hosts:       slices.Concat(hostFaults, walsenderFaults),
 	breaks:      streamFaults,
 	incidents:   []string{"slot_lost", "publication_lost"},
-	elsewhere:   pollPoints,
+	elsewhere:   slices.Concat(pollPoints, prunePoints),
 	last:        "select pg_current_wal_lsn()::text",
 	passed:      "(select confirmed_flush_lsn >= $1::text::pg_lsn - 1 from pg_replication_slots where slot_name = $2)",
 	seesDeleted: true,
@@ -63,7 +63,7 @@ var polling = source{
 	processes: append(slices.Clone(processFaults), columnRemade),
 	hosts:     slices.Concat(hostFaults, pollerFaults),
 	breaks:    pollFaults,
-	elsewhere: slices.Concat([]failpoint.Point{failpoint.AfterStatus, failpoint.DrainConfirmed}, recoveryPoints),
+	elsewhere: slices.Concat([]failpoint.Point{failpoint.AfterStatus, failpoint.DrainConfirmed}, recoveryPoints, prunePoints),
 	last:      "select ''",
 	passed: `$1 = '' and (select bool_and(pg_visible_in_snapshot(o.walpost_xid, c.snapshot)) from public.outbox o
 		join walpost.checkpoint c on c.slot = $2 and o.walpost_xid >= pg_snapshot_xmin(c.snapshot)) is not false`,

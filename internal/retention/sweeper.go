@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/walpost/walpost/internal/failpoint"
 	"github.com/walpost/walpost/outbox"
 )
 
@@ -277,6 +278,9 @@ func (w *walk) delete(ctx context.Context, l *leaf) error {
 		tag, err := w.exec(ctx, sql, tid(at), tid(end), w.Horizon, batch)
 		n := tag.RowsAffected()
 		w.swept.Rows += n
+		if n > 0 {
+			failpoint.Hit(failpoint.RowsPruned)
+		}
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
