@@ -16,8 +16,13 @@ import (
 
 // lives are those of walposts that are killed while they read a gap of 10,000 rows, none of which lives long enough for all.
 var lives = []ambush{
-	{failpoint.WalkSaved, 1}, {failpoint.WalkSaved, 1}, {failpoint.WalkSaved, 1},
-	{failpoint.GapReading, 2}, {failpoint.GapReading, 4}, {failpoint.GapReading, 6}, {failpoint.WalkSaved, 2},
+	{failpoint.WalkSaved, 1},
+	{failpoint.WalkSaved, 1},
+	{failpoint.WalkSaved, 1},
+	{failpoint.GapReading, 2},
+	{failpoint.GapReading, 4},
+	{failpoint.GapReading, 6},
+	{failpoint.WalkSaved, 2},
 }
 
 // TestShortLives: each life that resolves something advances, one that doesn't loses nothing, and the gap is read once
