@@ -12,18 +12,23 @@ const maxOverlap = 250_000
 // As long as it is known, so are they to the tracker.
 type overlap struct {
 	seeds [2]maphash.Seed
-	rows  map[[2]uint64]struct{}
+	rows  map[rowKey]struct{}
 	until LSN // no row that is committed above it was read
 }
 
 func newOverlap() *overlap {
-	return &overlap{seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}, rows: map[[2]uint64]struct{}{}}
+	return &overlap{seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}, rows: map[rowKey]struct{}{}}
 }
 
-// add remembers a row.
-func (o *overlap) add(values [][]byte) {
-	if len(o.rows) < maxOverlap {
-		o.rows[o.key(values)] = struct{}{}
+// rowKey is 128 bits of a row's values that nobody can foresee.
+type rowKey [2]uint64
+
+// add remembers rows.
+func (o *overlap) add(keys []rowKey) {
+	for _, key := range keys {
+		if len(o.rows) < maxOverlap {
+			o.rows[key] = struct{}{}
+		}
 	}
 }
 
@@ -35,8 +40,8 @@ func (o *overlap) take(values [][]byte) bool {
 	return known
 }
 
-// key tells rows apart: by 128 bits that nobody can foresee.
-func (o *overlap) key(values [][]byte) (key [2]uint64) {
+// key tells rows apart.
+func (o *overlap) key(values [][]byte) (key rowKey) {
 	for i, seed := range o.seeds {
 		var h maphash.Hash
 		h.SetSeed(seed)

@@ -227,26 +227,28 @@ func (r *reading) leaf(ctx context.Context, l leaf, from tid, wanted span) error
 			return nil
 		}
 		r.txn = r.tracker.begin(r.into.Position)
-		if err := r.hand(ctx, rows); err != nil {
+		late, err := r.hand(ctx, rows)
+		if err != nil {
 			r.tracker.abandon(r.txn)
 			return err
 		}
+		r.source.recoveries.overlap.add(late) // not before all of the range are in the tracker
 		r.walk.Place, r.walk.Rows = l.place(reader.next), r.into.Rows
 		r.pass(r.txn, 0)
 	}
 }
 
-// hand hands the rows of a range over.
-func (r *reading) hand(ctx context.Context, rows []readRow) error {
+// hand hands the rows of a range over, and gives those that may be in the stream, too.
+func (r *reading) hand(ctx context.Context, rows []readRow) (late []rowKey, err error) {
 	for _, row := range rows {
 		if row.late {
-			r.source.recoveries.overlap.add(row.values)
+			late = append(late, r.source.recoveries.overlap.key(row.values))
 		}
 		if err := r.add(ctx, row.values); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return r.flush(ctx)
+	return late, r.flush(ctx)
 }
 
 // refused explains that the role can't read the table, which the stream didn't ask for.

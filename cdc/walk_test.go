@@ -197,7 +197,7 @@ func TestOverlap(t *testing.T) {
 	rows := [][][]byte{row("a", "b"), row("ab", ""), row("", "ab"), row("a", "null"), row("null", "a"), row("a", "")}
 	for i, r := range rows {
 		if i%2 == 0 {
-			o.add(r)
+			o.add([]rowKey{o.key(r)})
 		}
 	}
 	for i, r := range rows {
