@@ -30,7 +30,8 @@ func (b *block) orderBy(w *Webhook) hcl.Expression {
 			"Requests go one at a time, whatever their keys, so that a slow one keeps every key waiting. order_by keeps the order of a key at any concurrency: raise it, or leave it out.")
 	case b.config.Outbox.Polled():
 		b.warn(at, "order_by with polling",
-			"Polling finds rows in the order of their transactions' ids, and of two that overlap the one with the lower id may have committed later. Only a stream has commit order.")
+			"Polling finds rows in the order of their transactions' ids, and of two that overlap the one with the lower id may have committed later. "+
+				"A key comes in commit order if its transactions lock it before they write anything: select pg_advisory_xact_lock(hashtext(…)). docs/ordering.md says more; a stream asks for nothing.")
 	}
 	return attr.Expr
 }

@@ -65,7 +65,7 @@ func (c *checkpointer) resume(ctx context.Context) (*cdc.Resume, error) {
 	if err != nil {
 		return nil, err
 	}
-	loss, err := c.recovering(ctx, saved.LSN, walk)
+	loss, err := c.recovering(ctx, saved.LSN, reached(saved), walk)
 	if err != nil {
 		return nil, err
 	}
@@ -140,7 +140,7 @@ func (c *checkpointer) connected(ctx context.Context, id cdc.Identity, epoch int
 		return err
 	}
 	if saved := c.resumed.Load(); saved != nil && saved.Timeline != id.Timeline {
-		if err := c.ledger.SettleIncidents(ctx, c.slot, failovers, saved.LSN); err != nil {
+		if err := c.ledger.SettleIncidents(ctx, c.slot, failovers, reached(saved)); err != nil {
 			return err
 		}
 	}

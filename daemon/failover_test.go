@@ -24,6 +24,7 @@ type failoverCase struct {
 	name   string
 	mode   pgembed.Mode
 	synced bool // the standby has the slot
+	polled bool // there is none
 }
 
 // TestFailover fails over to a physical standby under load, with a daemon that lives through it: all that is committed on
@@ -32,20 +33,25 @@ type failoverCase struct {
 func TestFailover(t *testing.T) {
 	t.Parallel()
 	cases := []failoverCase{
-		{"planned, without the slot", pgembed.Fast, false},
-		{"unplanned, without the slot", pgembed.Immediate, false},
+		{name: "planned, without the slot", mode: pgembed.Fast},
+		{name: "unplanned, without the slot", mode: pgembed.Immediate},
+		{name: "unplanned, polled", mode: pgembed.Immediate, polled: true},
 	}
 	var version int
 	if err := connect(t, pgtest.Server(t).URL("postgres")).QueryRow(t.Context(), "select current_setting('server_version_num')::int").Scan(&version); err != nil {
 		t.Fatal(err)
 	}
 	if version >= failoverSlots {
-		cases = append(cases, failoverCase{"planned, with the slot", pgembed.Fast, true}, failoverCase{"unplanned, with the slot", pgembed.Immediate, true})
+		cases = append(cases, failoverCase{name: "planned, with the slot", mode: pgembed.Fast, synced: true},
+			failoverCase{name: "unplanned, with the slot", mode: pgembed.Immediate, synced: true})
 	}
 	for _, f := range cases {
 		t.Run(f.name, func(t *testing.T) {
 			t.Parallel()
 			p := newPair(t, f.synced)
+			if f.polled {
+				p.poll()
+			}
 			d := p.start()
 			book := &arrivals{t: t, ids: map[arrival]string{}}
 			p.insert(tagged("first"))
@@ -96,7 +102,7 @@ func TestFailover(t *testing.T) {
 				t.Errorf("%d were delivered that the new primary doesn't have", ghosts)
 			}
 			lost := 1
-			if f.synced {
+			if f.synced || f.polled {
 				lost = 0
 			}
 			p.until("select count(*) filter (where kind = 'slot_lost' and resolved_at is not null) = $1 and count(*) filter (where kind = 'failover') = 1"+

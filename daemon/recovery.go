@@ -26,11 +26,11 @@ type recovery struct{ until atomic.Uint64 }
 
 // recovering gives the loss, if the ledger has one whose recovery no checkpoint has passed, and resolves those that one
 // has passed, or whose walk is over: the daemon was killed in between.
-func (c *checkpointer) recovering(ctx context.Context, checkpoint uint64, walk *cdc.Walk) (*ledger.Incident, error) {
+func (c *checkpointer) recovering(ctx context.Context, checkpoint, passed uint64, walk *cdc.Walk) (*ledger.Incident, error) {
 	if err := c.ledger.SettleIncidents(ctx, c.slot, losses, checkpoint); err != nil {
 		return nil, err
 	}
-	if err := c.ledger.SettleIncidents(ctx, c.slot, failovers, checkpoint); err != nil {
+	if err := c.ledger.SettleIncidents(ctx, c.slot, failovers, passed); err != nil {
 		return nil, err
 	}
 	incident, err := c.ledger.OpenIncident(ctx, c.slot, losses, checkpoint)
@@ -76,20 +76,32 @@ func (c *checkpointer) recovered(ctx context.Context, r *cdc.Recovery) error {
 // failovers are the kinds of incidents that are settled once we lead on the new primary.
 var failovers = []string{failover}
 
+// reached is the place in the WAL that a checkpoint has reached, 0 if none: of a snapshot that polling has reached, where it was taken.
+func reached(saved *ledger.Checkpoint) uint64 {
+	if saved.Coverage == CoveragePolled {
+		return saved.SnapshotLSN
+	}
+	return saved.LSN
+}
+
 // failedOver takes note of a failover, which loses nothing of what the new primary has. It is no open question, but tells
 // from where on deliveries may be of rows that only the old primary had. It comes before the checkpoint is taken over, which
 // says afterwards that it is of the new timeline, and may come again for the same failover.
 func (c *checkpointer) failedOver(ctx context.Context, id cdc.Identity) error {
 	saved := c.resumed.Load()
-	if saved == nil || saved.LSN == 0 || saved.Timeline == id.Timeline || saved.SystemID != id.SystemID {
+	if saved == nil || saved.Timeline == id.Timeline || saved.SystemID != id.SystemID {
 		return nil
 	}
-	open, err := c.ledger.OpenIncident(ctx, c.slot, failovers, saved.LSN-1)
+	at := reached(saved)
+	if at == 0 {
+		return nil
+	}
+	open, err := c.ledger.OpenIncident(ctx, c.slot, failovers, at-1)
 	if err != nil || open != nil {
 		return err
 	}
 	_, err = c.ledger.RecordIncident(ctx, ledger.Incident{
-		Slot: c.slot, Kind: failover, LSNFrom: saved.LSN, LSNTo: saved.LSN,
+		Slot: c.slot, Kind: failover, LSNFrom: at, LSNTo: at,
 		Detail: fmt.Sprintf("the primary is on timeline %d, before it was on %d; what was delivered after this position may be of "+
 			"rows that only the old primary had", id.Timeline, saved.Timeline),
 	})

@@ -66,8 +66,11 @@ func (g *ground) alter(ctx context.Context, sql string) error {
 			if err == nil || conn.IsClosed() { // by another fault at the same time
 				return nil
 			}
-			if _, failed := conn.Exec(ctx, "rollback"); failed != nil || !hasState(err, lockNotAvailable) {
+			if !hasState(err, lockNotAvailable) {
 				return err
+			}
+			if _, err := conn.Exec(ctx, "rollback"); err != nil {
+				return nil // another fault
 			}
 		}
 		return nil

@@ -97,6 +97,9 @@ func TestHorizonIsNothingWhileInDoubt(t *testing.T) {
 	f.expectHorizon("with another reader, which isn't as far", day, 50)
 	f.db.Exec(t, "update walpost.checkpoint set snapshot = null where slot = '"+f.db.Name+"'")
 	f.expectHorizon("with another reader that has resolved nothing yet", day, 0)
+	f.db.Exec(t, "update walpost.checkpoint set slot = 'poller', snapshot = '60:60:', coverage = 'polled' where slot = '"+f.db.Name+"'")
+	f.expectHorizon("with another one that polls, and has no slot", day, 60)
+	f.db.Exec(t, "update walpost.checkpoint set slot = '"+f.db.Name+"' where slot = 'poller'")
 	f.db.Exec(t, "delete from walpost.checkpoint where slot = '"+f.db.Name+"'")
 
 	f.db.Exec(t, "update walpost.checkpoint set system_id = 'system-2'")

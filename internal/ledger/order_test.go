@@ -34,7 +34,7 @@ func (f *fixture) owe(key string, numbers ...int) {
 // take claims up to run deliveries of each key, and gives the numbers of their events.
 func (f *fixture) take(run int) (numbers []int, claimed []Claimed) {
 	f.t.Helper()
-	claimed, err := f.Claim(f.t.Context(), []Capacity{{Webhook: "crm", Limit: 10, Lease: 30 * time.Second, Run: run, Most: 100}})
+	claimed, err := f.Claim(f.t.Context(), []Capacity{{Webhook: "crm", Limit: 10, Lease: 30 * time.Second, Run: run, Most: max(100, run)}})
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -311,14 +311,15 @@ func TestConcurrentDaemonsKeepOrder(t *testing.T) {
 	}
 }
 
-// fillHeld makes n deliveries that are held behind one of their key, by plain SQL.
-func (f *fixture) fillHeld(n int) {
+// fillKey owes n deliveries of one key, each with its event, by plain SQL and without statistics, as a flood would.
+func (f *fixture) fillKey(n int) {
 	f.t.Helper()
-	f.db.Exec(f.t, `insert into walpost.delivery (id, event_id, topic, webhook, state, due_at, created_at, updated_at,
-			order_key, order_lsn, order_n, held)
-		select gen_random_uuid(), 'event-' || i, 'contact.tagged', 'crm', 'pending', now(), now(), now(), 'hot', '0/0'::pg_lsn + i, 0, i > 0
-		from generate_series(0, $1::int) i`, n)
-	f.db.Exec(f.t, "vacuum analyze walpost.delivery")
+	f.db.Exec(f.t, fmt.Sprintf(`insert into walpost.event (id, aggregate_type, aggregate_id, type, payload, lsn, recorded_at)
+		select 'event-' || i, 'contact', '7', 'contact.tagged', '{"contact":{"id":7}}', '0/0'::pg_lsn + i, now() from generate_series(1, %d) i;
+		insert into walpost.webhook (name, updated_at) values ('crm', now()) on conflict do nothing;
+		insert into walpost.delivery (id, event_id, topic, webhook, state, due_at, created_at, updated_at, order_key, order_lsn, order_n, held)
+		select gen_random_uuid(), 'event-' || i, 'contact.tagged', 'crm', 'pending', case when i = 1 then now() else 'infinity' end, now(), now(),
+			'hot', '0/0'::pg_lsn + i, 7, i > 1 from generate_series(1, %d) i`, n, n))
 }
 
 var actualRows = regexp.MustCompile(`actual rows=(\d+)`)
@@ -332,7 +333,7 @@ func touched(t testing.TB, f *fixture, sql string, args ...any) (most int) {
 		t.Fatal(err)
 	}
 	for _, line := range lines {
-		if strings.Contains(line, "Seq Scan on delivery") {
+		if strings.Contains(line, "Seq Scan on delivery") || strings.Contains(line, "Seq Scan on event") {
 			t.Errorf("the table is read whole:\n%s", strings.Join(lines, "\n"))
 		}
 		if found := actualRows.FindStringSubmatch(line); found != nil {
@@ -343,12 +344,14 @@ func touched(t testing.TB, f *fixture, sql string, args ...any) (most int) {
 	return most
 }
 
-// What waits behind the first of a key costs a claim nothing, nor the end of the first.
+// What waits behind the first of a key costs a claim nothing, nor the end of the first, although the server's statistics make it
+// expect a tenth of all that waits.
 func TestClaimCostDoesNotGrowWithWhatIsHeld(t *testing.T) {
 	t.Parallel()
 	const run = 16
 	f := newFixture(t, Options{})
-	f.fillHeld(30_000)
+	f.fillKey(30_000)
+	f.db.Exec(t, "vacuum analyze walpost.delivery, walpost.event")
 	n := touched(t, f, claimSQL, []string{"crm"}, []int32{32}, []time.Duration{time.Minute}, int64(claimMaxBytes),
 		[]time.Time{{}}, []int32{run}, []int32{500})
 	if n > 2*run {

@@ -5,5 +5,5 @@ outbox {
 webhook "ordered" {
   topics   = ["*"]
   url      = "https://example.com/"
-  order_by = event.aggregate_id # want "order_by with polling.*Only a stream has commit order"
+  order_by = event.aggregate_id # want "order_by with polling.*pg_advisory_xact_lock"
 }

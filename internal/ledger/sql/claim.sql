@@ -63,7 +63,7 @@ affordable as materialized (
             count(*) filter (where c.whole) over (partition by c.webhook order by c.due_at, c.first, c.n) as place,
             e.id, e.aggregate_type, e.aggregate_id, e.type, e.payload, e.headers, e.created_at, e.committed_at, e.lsn
         from candidate c
-        join walpost.event e on e.id = c.event_id
+        cross join lateral (select e.* from walpost.event e where e.id = c.event_id limit 1) e -- row by row: nobody can estimate how many
         cross join lateral (select coalesce(octet_length(e.payload), 0)) as b (bytes)
     ) c
     where whole and before <= $4::bigint and place <= most
