@@ -115,7 +115,7 @@ func (c *claimer) claimFor(ctx context.Context, p *plan, group []wanted, room in
 		if deliveries := made[w.name]; deliveries != nil {
 			w.pushClaimed(deliveries, asked)
 		}
-		w.queue.claimed(left[w.name] == 0)
+		w.claimed(left[w.name] == 0)
 	}
 	for run, whole := range runs {
 		q := p.queues[run.webhook]

@@ -27,7 +27,7 @@ func TestDueRetriesDrainBesideLiveTraffic(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var arrived []time.Duration
 				var waited time.Duration
-				begin, running, owed := time.Now(), 0, 0
+				begin, running, owed, live := time.Now(), 0, 0, 0
 				q := bench(&config.Webhook{Concurrency: 32, RateLimit: tc.rate}, nil)
 				q.attempt = func(q *queue, w work) {
 					q.mu.Lock()
@@ -38,6 +38,7 @@ func TestDueRetriesDrainBesideLiveTraffic(t *testing.T) {
 					if w.first.recorded() {
 						owed++
 					} else {
+						live--
 						waited = max(waited, time.Since(w.first.since))
 					}
 					q.mu.Unlock()
@@ -51,6 +52,9 @@ func TestDueRetriesDrainBesideLiveTraffic(t *testing.T) {
 				for i := 0; owed < tc.retries; i++ {
 					if i%5 == 0 { // a live one each 5 ms; the claimer looks each millisecond
 						q.push(fresh(i), time.Now(), enough)
+						q.mu.Lock()
+						live++
+						q.mu.Unlock()
 					}
 					n, _ := q.free()
 					n = min(n, left)
@@ -63,6 +67,9 @@ func TestDueRetriesDrainBesideLiveTraffic(t *testing.T) {
 					q.pushClaimed(claimed, time.Now())
 					time.Sleep(every / 5)
 					synctest.Wait()
+				}
+				if live > 2 {
+					t.Errorf("%d live deliveries wait until the retries are drained", live)
 				}
 				if waited > tc.waits {
 					t.Errorf("a live delivery waited for %s, %s are allowed", waited, tc.waits)
