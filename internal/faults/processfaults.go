@@ -52,7 +52,7 @@ func terminate(ctx context.Context, g *ground, _ *rand.Rand) (func(context.Conte
 	ctx, cancel := context.WithTimeout(ctx, drainPatience)
 	defer cancel()
 	n, err := g.runner.drain(ctx)
-	if err == nil && n != nil && n.code != 0 && !n.reached && !g.runner.wasKilled(n) {
+	if err == nil && n != nil && n.code != 0 && !n.reached && !g.runner.wasKilled(n) && !g.explained(n) { // another fault may just have ended it
 		// While it is starting, it has nothing to drain, and may say that it was interrupted.
 		select {
 		case <-n.ready:
