@@ -40,6 +40,9 @@ func (c *checker) cause(d delivery, before, after *request) string {
 	if after.run != before.run && sender.died() {
 		return "killed"
 	}
+	if after.run != before.run && sender.code == exitSetup && !c.source.remembers { // its session was lost before it was refused another
+		return "the table was refused"
+	}
 	class, failed := c.failures[failure{before.id, before.attempt}]
 	if failed && class != "status" && after.attempt != before.attempt {
 		return "the answer didn't reach walpost (" + class + ")"
