@@ -43,6 +43,7 @@ type adaptive struct {
 	since   int           // windows since the floor was measured
 	cuts    int           // windows in a row that cut the limit
 	calm    int           // windows in a row in which nothing waited
+	rate    float64       // answers in a second before the last large step
 	// doubt is what seemed to wait in the last window, if that was too much for the first time: 0 if it wasn't.
 	doubt float64
 
@@ -72,6 +73,10 @@ const (
 	// probeEvery is the number of windows after which the floor is measured again if something seems to wait; probeSoon if the
 	// limit was cut again and again, which a floor that is no longer true would do.
 	probeEvery, probeSoon, probeCuts = 16, 4, 3
+	// leastGain is what a large step, by half, must bring, from paysFrom on: few answers say little, and few connections cost little.
+	leastGain, paysFrom = 1.15, 32
+	// sureOf is how many answers a floor must be the mean of before it is one that others are compared with.
+	sureOf = 64
 	// calmGrows is the number of windows in a row in which nothing waits, after which the start is resumed.
 	calmGrows = 4
 	// holdLeast and holdMost are how long a limit stays below the ceiling.
@@ -99,7 +104,7 @@ func (a *adaptive) begin(now time.Time) {
 	if a.limit <= startAt || now.Sub(a.used) < restAfter {
 		return
 	}
-	a.growing, a.limit, a.floor, a.known = !a.warned(now, caution), startAt, 0, 0
+	a.growing, a.limit, a.floor, a.known, a.rate = !a.warned(now, caution), startAt, 0, 0, 0
 	a.probing, a.probed, a.since, a.cuts, a.calm, a.doubt = 0, 0, 0, 0, 0, 0
 	a.next()
 }
@@ -209,8 +214,12 @@ func trimmed(waits []time.Duration) time.Duration {
 
 // learnFloor takes a new measure of the floor: for itself if the endpoint is another one than it was, else into the average.
 func (a *adaptive) learnFloor(mean time.Duration) {
+	if a.known < sureOf {
+		a.sharpenFloor(mean, len(a.waits))
+		return
+	}
 	if mean > a.floor*3/2 || mean < a.floor*2/3 {
-		a.floor = mean
+		a.floor = min(mean, 2*a.floor)
 		return
 	}
 	a.floor = (a.floor + mean) / 2
@@ -223,11 +232,16 @@ func (a *adaptive) adjust(mean time.Duration, now time.Time) {
 	least := a.floor + a.floor/20 + quick
 	waiting := a.limit * max(0, 1-float64(least)/float64(mean))
 	low, high := 1+a.limit/24, 3+a.limit/12
+	if a.growing && !a.pays(mean) {
+		waiting = max(waiting, high+1)
+	}
 	switch {
 	case waiting <= low:
 		a.doubt, a.cuts = 0, 0
 		a.calm++
-		a.growing = a.growing || a.calm >= calmGrows && !a.warned(now, caution)
+		if !a.growing && a.calm >= calmGrows && !a.warned(now, caution) {
+			a.growing, a.rate = true, a.limit/mean.Seconds()
+		}
 		a.grow(now)
 		return
 	case waiting <= high:
@@ -247,6 +261,17 @@ func (a *adaptive) adjust(mean time.Duration, now time.Time) {
 		a.cuts = 0
 		a.probing, a.limit = a.limit, max(1, a.limit/2)
 	}
+}
+
+// pays reports whether the last large step has brought more answers in a second, whatever the floor is taken for: a step that
+// hasn't only brought connections.
+func (a *adaptive) pays(mean time.Duration) bool {
+	rate := a.limit / mean.Seconds()
+	if a.limit >= paysFrom && rate < a.rate*leastGain {
+		return false
+	}
+	a.rate = rate
+	return true
 }
 
 // warned reports whether the endpoint said that it is too much, and for how long after the ceiling was lifted that counts.

@@ -57,10 +57,11 @@ func (p *pipeline) attempt(q *queue, w work) {
 		p.attemptBatch(w.batch)
 		return
 	}
-	p.attemptOne(q, w.target, w.first)
+	p.attemptOne(q, &w)
 }
 
-func (p *pipeline) attemptOne(q *queue, t *target, d *delivery) {
+func (p *pipeline) attemptOne(q *queue, w *work) {
+	t, d := w.target, w.first
 	if p.leaves(q, d) {
 		return
 	}
@@ -91,7 +92,7 @@ func (p *pipeline) attemptOne(q *queue, t *target, d *delivery) {
 		j = &judge{target: t, deliveries: []*route.Delivery{routed}}
 		a.Judge = j.in(p.sending)
 	}
-	r := result{Outcome: p.paced(q, t, a)}
+	r := result{Outcome: p.paced(q, t, w.mark, a)}
 	q.heard(&r.Outcome)
 	if j != nil {
 		j.explain(&r)

@@ -13,6 +13,7 @@ import (
 type batch struct {
 	queue   *queue
 	target  *target
+	mark    mark // of its first request
 	members []*delivery
 	routed  []*route.Delivery // the members under the target's table, once they are asked for
 }
@@ -32,8 +33,8 @@ func (b *batch) keep(good func(i int, d *delivery) bool) {
 func (b *batch) halves() [2]*batch {
 	half := len(b.members) / 2
 	return [2]*batch{
-		{queue: b.queue, target: b.target, members: b.members[:half:half]},
-		{queue: b.queue, target: b.target, members: b.members[half:]},
+		{queue: b.queue, target: b.target, mark: b.mark, members: b.members[:half:half]},
+		{queue: b.queue, target: b.target, mark: b.mark, members: b.members[half:]},
 	}
 }
 
@@ -140,7 +141,7 @@ func (p *pipeline) sendBatch(b *batch, request route.Request) {
 	}
 	j := &judge{target: b.target, deliveries: b.routed}
 	a.Judge = j.in(p.sending)
-	common := result{Outcome: p.paced(b.queue, b.target, a)}
+	common := result{Outcome: p.paced(b.queue, b.target, b.mark, a)}
 	if common.Verdict == sender.Rejected && common.Status != 0 && len(b.members) > 1 {
 		p.logBatch(b, &a, &common, 0)
 		p.attemptHalves(b) // one bad event makes the endpoint refuse all: the others must not fail for it

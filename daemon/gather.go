@@ -9,6 +9,7 @@ import (
 type work struct {
 	target *target
 	first  *delivery // nil: there is nothing to do
+	mark   mark
 	// batch is what goes in one request, first among it; nil where the webhook takes each delivery by itself.
 	batch *batch
 }

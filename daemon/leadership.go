@@ -168,11 +168,14 @@ func (l *leadership) elapsed() time.Duration {
 // does by now before it learns of that, so what isn't begun waits until that is known, or that it can't be.
 func (l *leadership) goesOn(t *term) bool {
 	for !t.over.Load() {
+		if l.certain() {
+			return true // nearly always, and without a lock: every event and every attempt asks
+		}
 		l.mu.Lock()
 		heard := l.heard
 		l.mu.Unlock()
-		if age := l.elapsed() - time.Duration(l.known.Load()); age > -time.Second && age <= l.lease { // clocks are put right by less all the time
-			return true
+		if l.certain() {
+			return true // since a moment ago
 		}
 		select {
 		case <-heard:
@@ -181,6 +184,12 @@ func (l *leadership) goesOn(t *term) bool {
 		}
 	}
 	return false
+}
+
+// certain reports whether it was known within the length of a lease whether we lead.
+func (l *leadership) certain() bool {
+	age := l.elapsed() - time.Duration(l.known.Load())
+	return age > -time.Second && age <= l.lease // clocks are put right by less all the time
 }
 
 // lookout is a standby's view of the leader. A server that stood still makes everybody look silent, so a lease has expired

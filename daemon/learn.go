@@ -16,11 +16,10 @@ type mark struct {
 
 // paced makes the request, and has the queue's pace learn from it. A probe that finds the endpoint dead is interrupted: it is no
 // attempt of the delivery's schedule.
-func (p *pipeline) paced(q *queue, t *target, a sender.Attempt) sender.Outcome {
+func (p *pipeline) paced(q *queue, t *target, m mark, a sender.Attempt) sender.Outcome {
 	if !t.webhook.Auto && !t.webhook.Breaker {
 		return p.send(t, a)
 	}
-	m := q.mark()
 	o := p.send(t, a)
 	p.learn(q, m, a.DeliveryID, &o)
 	if m.open && health(&o) == dead {
@@ -29,9 +28,8 @@ func (p *pipeline) paced(q *queue, t *target, a sender.Attempt) sender.Outcome {
 	return o
 }
 
+// mark is for an attempt that starts now. The caller holds mu.
 func (q *queue) mark() mark {
-	q.mu.Lock()
-	defer q.mu.Unlock()
 	m := mark{auto: q.pace.auto, breaker: q.pace.breaker}
 	if m.auto != nil {
 		m.window = m.auto.window

@@ -210,9 +210,10 @@ func (q *queue) next(held int64) work {
 // one waits.
 func (q *queue) take() work {
 	q.pace.started()
-	w := work{target: q.target, first: q.takeFront()}
+	w := work{target: q.target, first: q.takeFront(), mark: q.mark()}
 	if q.target.webhook.Batch != nil {
 		w.batch = q.takeBatch(w.first)
+		w.batch.mark = w.mark
 	}
 	signal(q.room)
 	return w

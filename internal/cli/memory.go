@@ -5,32 +5,74 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"runtime/metrics"
 	"strconv"
 	"strings"
+	"time"
 )
 
-// softMemory is the memory that `walpost run` asks Go's collector to stay within, in bytes. What it may hold by its own bounds
-// is less; without the limit, the collector would let garbage grow to as much again.
-const softMemory = 96 << 20
+// The memory that `walpost run` asks Go's collector to stay within, in bytes: what is alive and garbageRoom, but leastMemory at least and
+// mostMemory at most. What it may hold by its own bounds is less than the latter. Without the limit, the collector would let garbage grow
+// to several times what is alive; with one that doesn't follow what is alive, it would let it grow to the limit.
+const (
+	leastMemory = 48 << 20
+	mostMemory  = 96 << 20
+	garbageRoom = 20 << 20
+)
+
+// followEvery is how often what is alive is looked at.
+const followEvery = time.Second
 
 // gcPercent is how much garbage the collector lets grow beside what is alive, a few MiB as a rule, as long as that stays within the
 // soft limit: with Go's 100 it would run every few thousand events.
 const gcPercent = 300
 
-// limitMemory sets the collector's soft limit, unless GOMEMLIMIT does: softMemory, or what leaves a fifth of the
-// container's memory to all that the collector doesn't see.
-func limitMemory(lookupEnv func(string) (string, bool)) {
+// limitMemory keeps the collector's soft limit, unless GOMEMLIMIT sets it, until the result is called. A fifth of the container's memory
+// is left to all that the collector doesn't see.
+func limitMemory(lookupEnv func(string) (string, bool)) (stop func()) {
 	if _, set := lookupEnv("GOMEMLIMIT"); set {
-		return
+		return func() {}
 	}
-	limit := int64(softMemory)
+	most := int64(mostMemory)
 	if container, ok := containerMemory("/proc/self/cgroup", "/sys/fs/cgroup"); ok {
-		limit = min(limit, container/5*4)
+		most = min(most, container/5*4)
 	}
-	debug.SetMemoryLimit(limit)
+	debug.SetMemoryLimit(softLimit(0, most))
 	if _, set := lookupEnv("GOGC"); !set {
 		debug.SetGCPercent(gcPercent)
 	}
+	ended, stopping := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		followMemory(most, stopping)
+	}()
+	return func() { close(stopping); <-ended }
+}
+
+// followMemory sets the soft limit by what is alive.
+func followMemory(most int64, stopping <-chan struct{}) {
+	ticker := time.NewTicker(followEvery)
+	defer ticker.Stop()
+	alive := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/memory/classes/heap/stacks:bytes"}}
+	last := softLimit(0, most)
+	for {
+		select {
+		case <-ticker.C:
+		case <-stopping:
+			return
+		}
+		metrics.Read(alive)
+		limit := softLimit(int64(alive[0].Value.Uint64()+alive[1].Value.Uint64()), most)
+		if limit != last {
+			debug.SetMemoryLimit(limit)
+			last = limit
+		}
+	}
+}
+
+// softLimit is the limit for so many bytes that are alive, in whole MiB, and never above most.
+func softLimit(alive, most int64) int64 {
+	return min(max(alive+garbageRoom, leastMemory)>>20<<20, most)
 }
 
 // containerMemory is the limit of the control group (version 2) that the process is in, or of the closest one above it that has one.

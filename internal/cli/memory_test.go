@@ -3,6 +3,7 @@ package cli
 import (
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"testing"
 )
 
@@ -37,5 +38,29 @@ func TestContainerMemory(t *testing.T) {
 	}
 	if _, ok := containerMemory(filepath.Join(root, "none"), root); ok {
 		t.Error("found a limit without /proc")
+	}
+}
+
+func TestSoftLimitFollowsWhatIsAlive(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct{ alive, most, want int64 }{
+		{0, mostMemory, leastMemory},
+		{10 << 20, mostMemory, leastMemory},
+		{40<<20 + 7, mostMemory, 60 << 20},
+		{200 << 20, mostMemory, mostMemory},
+		{0, 32 << 20, 32 << 20}, // a small container's
+		{40 << 20, 50<<20 + 1, 50<<20 + 1},
+	} {
+		if got := softLimit(tc.alive, tc.most); got != tc.want {
+			t.Errorf("%d alive, %d at most: %d, want %d", tc.alive, tc.most, got, tc.want)
+		}
+	}
+}
+
+func TestLimitMemoryLeavesItToTheEnvironment(t *testing.T) {
+	before := debug.SetMemoryLimit(-1)
+	limitMemory(func(name string) (string, bool) { return "1GiB", name == "GOMEMLIMIT" })()
+	if after := debug.SetMemoryLimit(-1); after != before {
+		t.Errorf("the limit is %d, and was %d", after, before)
 	}
 }

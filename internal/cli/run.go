@@ -44,7 +44,7 @@ POST /-/reload of the admin server. One with errors changes nothing.`,
 		if poll < 0 {
 			return usage("walpost run --poll 10s", "--poll is %s, and a negative time means nothing: 0 switches it off", poll)
 		}
-		limitMemory(a.LookupEnv)
+		defer limitMemory(a.LookupEnv)()
 		return a.run(cmd.Context(), poll, log)
 	}
 	cmd.Flags().DurationVar(&poll, "poll", 10*time.Second, "look so often whether the configuration's content has changed, and reload; 0: never")
