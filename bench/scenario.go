@@ -48,6 +48,8 @@ func scenarios() []scenario {
 		{name: "fan-10", about: "10 webhooks per event", perTx: 1, fan: 10},
 		{name: "fan-100", about: "100 webhooks per event", perTx: 1, fan: 100},
 		{name: "ordered", about: "order_by = event.aggregate_id, each with an id of its own", perTx: 1, order: "event.aggregate_id", against: baselineName},
+		{name: "fan-100-fixed", about: "the same, concurrency = 32", perTx: 1, fan: 100, concurrent: 32, against: "fan-100"},
+		{name: "fixed-32", about: "concurrency = 32", perTx: 1, concurrent: 32, against: baselineName},
 		{name: "connections-64", about: "64 connections", perTx: 1, concurrent: 64},
 		{name: "connections-256", about: "256 connections", perTx: 1, concurrent: 256},
 		{name: "failing-1", about: "1 % of the events fail", perTx: 1, answers: answers{failing: 1}, against: baselineName, target: 0.9},

@@ -17,7 +17,7 @@ import (
 // start is over, and the floor is measured again, at half the limit, when it matters (as BBR does).
 //
 // The start is TCP's: few at a time, and half as many again as soon as those have been answered as quickly as the others. So
-// an endpoint that takes 20 ms is at 600 after a quarter of a second. One that had nothing to do for a while is started anew: it
+// an endpoint that takes 20 ms is at 500 after a quarter of a second. One that had nothing to do for a while is started anew: it
 // may be another one by now.
 //
 // An endpoint that says that it is too much (429, 502, 503, 504, no answer in time) is believed at once: the limit falls by
