@@ -4,6 +4,7 @@ package faults
 
 import (
 	"context"
+	"sort"
 	"sync"
 	"time"
 
@@ -49,26 +50,23 @@ func (m *marks) add(lsn uint64, at time.Time) {
 }
 
 // below is the latest time at which the WAL surely had not passed a position, zero if there is none.
-func (m *marks) below(lsn uint64) (at time.Time) {
+func (m *marks) below(lsn uint64) time.Time {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for _, mark := range m.list {
-		if mark.lsn > lsn {
-			break
-		}
-		at = mark.at
+	i := sort.Search(len(m.list), func(i int) bool { return m.list[i].lsn > lsn })
+	if i == 0 {
+		return time.Time{}
 	}
-	return at
+	return m.list[i-1].at
 }
 
 // reached is the earliest time at which it surely had, zero if there is none.
 func (m *marks) reached(lsn uint64) time.Time {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for _, mark := range m.list {
-		if mark.lsn >= lsn {
-			return mark.at
-		}
+	i := sort.Search(len(m.list), func(i int) bool { return m.list[i].lsn >= lsn })
+	if i == len(m.list) {
+		return time.Time{}
 	}
-	return time.Time{}
+	return m.list[i].at
 }
