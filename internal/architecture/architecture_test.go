@@ -27,7 +27,7 @@ var allowed = map[string][]string{
 	"internal/admin":     {"internal/ledger"},
 	"daemon":             {"cdc", "config", "outbox", "sender", "internal/failpoint", "internal/ledger", "internal/retention", "internal/route"},
 	"internal/demo":      {"cdc", "config", "daemon", "outbox", "sender", "internal/ledger", "internal/pgembed", "internal/route"},
-	"internal/retention": {"outbox"},
+	"internal/retention": {"outbox", "internal/failpoint"},
 	"internal/reconcile": {"config", "outbox", "internal/ledger", "internal/route"},
 	"internal/ruletest":  {"config", "sender", "internal/route"},
 	"internal/doctor":    {"cdc", "config", "outbox", "internal/ledger"},

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jackc/pglogrepl"
+	"github.com/walpost/walpost/cdc"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/walpost/walpost/internal/ledger"
@@ -220,9 +220,10 @@ var goesOnFrom = regexp.MustCompile(`the stream goes on from ([0-9A-F]+/[0-9A-F]
 // goesOn is where the newest slot of an incident begins. What is committed behind it comes by that slot, whoever is killed
 // while the table is read.
 func goesOn(gap *ledger.Incident) uint64 {
-	var at pglogrepl.LSN
+	var at cdc.LSN
 	for _, found := range goesOnFrom.FindAllStringSubmatch(gap.Detail, -1) {
-		if lsn, err := pglogrepl.ParseLSN(found[1]); err == nil {
+		var lsn cdc.LSN
+		if err := lsn.Scan(found[1]); err == nil {
 			at = max(at, lsn)
 		}
 	}
