@@ -11,8 +11,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/walpost/walpost/cdc"
 	"github.com/jackc/pgx/v5"
+	"github.com/walpost/walpost/cdc"
 
 	"github.com/walpost/walpost/internal/ledger"
 )
