@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/walpost/walpost/cdc"
 
+	"github.com/walpost/walpost/cdc"
 	"github.com/walpost/walpost/internal/ledger"
 )
 
