@@ -19,6 +19,7 @@ func TestConcurrencyIsExact(t *testing.T) {
 	for seed := range uint64(60) {
 		synctest.Test(t, func(t *testing.T) {
 			chance := rand.New(rand.NewPCG(seed, 0))
+			times := rand.New(rand.NewPCG(seed, 1)) // of the attempts, under the lock of the queue
 			var batch *config.Batch
 			if chance.IntN(2) == 0 {
 				batch = &config.Batch{Max: 1 + chance.IntN(5), Wait: 20 * time.Millisecond}
@@ -33,7 +34,7 @@ func TestConcurrencyIsExact(t *testing.T) {
 				if running++; running > limit {
 					t.Errorf("seed %d: %d at a time, %d are allowed", seed, running, limit)
 				}
-				took := time.Duration(chance.Int64N(int64(50 * time.Millisecond)))
+				took := time.Duration(times.Int64N(int64(50 * time.Millisecond)))
 				q.mu.Unlock()
 				time.Sleep(took)
 				members := []*delivery{w.first}
