@@ -111,7 +111,6 @@ var outages = []outage{
 		sql("alter role ROLE reset default_transaction_read_only"),
 	},
 	{"lock timeout", "55P03", lockLedger, func(o *outageRig) { o.held() }},
-	{"schema gone", "42P01", sql("alter schema walpost rename to gone"), sql("alter schema gone rename to walpost")},
 	{
 		"permission revoked", "42501", sql("alter table walpost.delivery owner to postgres; revoke all on walpost.delivery from ROLE"),
 		sql("alter table walpost.delivery owner to ROLE"),
