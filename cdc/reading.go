@@ -67,7 +67,7 @@ func (r *recovery) read(ctx context.Context, into *Recovery, resume *Resume, wal
 	if err := run(ctx, r.conn, "commit"); err != nil {
 		return classify(err, s.opts)
 	}
-	reading.walk.End = into.End
+	reading.walk.End, reading.walk.Coverage = into.End, into.coverage
 	reading.pass(tracker.begin(into.Position), into.Position)
 	failpoint.Hit(failpoint.GapRead)
 	return nil
@@ -87,7 +87,7 @@ func (r *reading) all(ctx context.Context, leaves []leaf, gap string, walk *Walk
 	if r.late != 0 {
 		r.walk.Late = r.late
 	}
-	r.walk.End = 0 // of the recovery before
+	r.walk.End, r.walk.Coverage = 0, "" // of the recovery before
 	if err := r.leaves(ctx, leaves, nil); err != nil || walk.First == now {
 		return err
 	}

@@ -4,6 +4,8 @@ package cdc
 // whoever goes on with it and whatever becomes of the slot: each row version before its place that Since doesn't surely see,
 // and that was visible when the walk began and is so still, is dealt with.
 //
+// One with an End was the last: all that First sees is dealt with, and what it doesn't see is in the stream of Coverage.
+//
 // So a walk that was begun by another connection is followed by a second one, from the snapshot in which it was begun and
 // up to where this connection took it over: a row that was updated in between may have moved from behind the place to before it.
 type Walk struct {
@@ -13,7 +15,9 @@ type Walk struct {
 	Place Place  `json:"place"`
 	Late  int64  `json:"late,omitempty"` // rows of this transaction and of later ones may be in the stream as well
 	Rows  uint64 `json:"rows"`           // handed over for this gap so far
-	End   LSN    `json:"end,omitempty"`  // Recovery.End, once all has been read; 0: not yet
+	End   LSN    `json:"end,omitempty"`  // Recovery.End, once all has been read: First was taken just below it. 0: not yet
+	// Coverage is Identity.Coverage from before First was taken, once all has been read.
+	Coverage string `json:"coverage,omitempty"`
 }
 
 // Place is where a walk goes on. Leaves are walked through in the order of their OIDs, which no renaming changes.
@@ -40,6 +44,14 @@ func (l leaf) place(at tid) Place {
 	return Place{Leaf: l.OID, File: l.File, Block: at.block, Offset: at.offset}
 }
 
+// fills reports whether what the walk says helps with the gap above a snapshot: the one for which it is, or where it goes on
+// from, if a walk before it has ended that saw as much.
+func (w *Walk) fills(gap string) bool { return w.Gap == gap || w.Since == gap }
+
+// Over reports whether the walk has come to its end, and was for the gap above a checkpoint's snapshot, which First may
+// replace now.
+func (w *Walk) Over(gap string) bool { return w != nil && w.End != 0 && gap != "" && w.fills(gap) }
+
 // gap is what a checkpoint asks to be read.
 func (r *Resume) gap() string {
 	if r == nil {
@@ -51,10 +63,10 @@ func (r *Resume) gap() string {
 // walk gives the walk that is gone on with: how far this process has handed rows over, else how far any has dealt with
 // them. Nil: one begins.
 func (s *Source) walk(resume *Resume, timeline int32) *Walk {
-	if w := s.recoveries.walk; w != nil && w.Gap == resume.gap() && s.tracker.Load().timeline == timeline {
+	if w := s.recoveries.walk; w != nil && w.fills(resume.gap()) && s.tracker.Load().timeline == timeline {
 		return w
 	}
-	if resume != nil && resume.Walk != nil && resume.Walk.Gap == resume.Snapshot {
+	if resume != nil && resume.Walk != nil && resume.Walk.fills(resume.Snapshot) {
 		return resume.Walk
 	}
 	return nil

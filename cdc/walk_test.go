@@ -181,6 +181,25 @@ func TestPlace(t *testing.T) {
 	}
 }
 
+// A walk helps with the gap for which it is, and with what is left of it once the walk before has become the checkpoint's.
+func TestWalkFillsAGap(t *testing.T) {
+	t.Parallel()
+	second := Walk{Gap: "1:1:", Since: "5:5:", First: "9:9:"}
+	for gap, want := range map[string]bool{"1:1:": true, "5:5:": true, "9:9:": false, "": false} {
+		if second.fills(gap) != want || second.Over(gap) {
+			t.Errorf("gap %q: fills %t, over %t", gap, second.fills(gap), second.Over(gap))
+		}
+		ended := second
+		ended.End = 7
+		if ended.Over(gap) != want {
+			t.Errorf("gap %q: over %t at its end", gap, ended.Over(gap))
+		}
+	}
+	if backlog := (&Walk{First: "9:9:", End: 7}); !backlog.fills("") || backlog.Over("") || (*Walk)(nil).Over("1:1:") {
+		t.Error("a backlog is for no snapshot, and its end closes none")
+	}
+}
+
 func TestOverlap(t *testing.T) {
 	t.Parallel()
 	o := newOverlap()

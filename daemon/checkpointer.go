@@ -29,6 +29,7 @@ type checkpointer struct {
 	saved         cdc.LSN
 	savedSnapshot string
 	savedWalk     *cdc.Walk
+	closedWalk    *cdc.Walk // whose recovery is over
 	savedBy       *ownership
 	streamed      bool // a stream has begun before; the stream's goroutine alone uses it
 	state         trouble
@@ -65,7 +66,12 @@ func (c *checkpointer) resume(ctx context.Context) (*cdc.Resume, error) {
 	if err != nil {
 		return nil, err
 	}
-	loss, err := c.recovering(ctx, saved.LSN, reached(saved), walk)
+	if walk.Over(saved.Snapshot) {
+		if walk, err = c.takeOver(ctx, saved, walk); err != nil {
+			return nil, err
+		}
+	}
+	loss, err := c.recovering(ctx, saved.LSN, reached(saved))
 	if err != nil {
 		return nil, err
 	}
@@ -299,7 +305,7 @@ func (c *checkpointer) write(ctx context.Context, last bool) error {
 		c.watermarks.use(ledger.Watermark{Snapshot: next.Snapshot, LSN: next.SnapshotLSN})
 		pass = c.source.Confirm
 	}
-	if err := c.settle(ctx, position.LSN()); err != nil {
+	if err := c.settle(ctx, position.Walk()); err != nil {
 		return err
 	}
 	failpoint.Hit(failpoint.BeforeConfirm)

@@ -40,8 +40,11 @@ func (c *checkpointer) checkpoint(p cdc.Position, owner *ownership) (saved ledge
 		saved.Snapshot, saved.SnapshotLSN, saved.Coverage = p.Snapshot(), uint64(p.Commit()), CoveragePolled
 		return saved, nil
 	}
-	mark := c.watermarks.newest(p.LSN())
-	saved.LSN, saved.Snapshot, saved.SnapshotLSN, saved.Coverage = uint64(p.LSN()), mark.Snapshot, mark.LSN, owner.identity.Coverage
+	saved.LSN = uint64(p.LSN())
+	if !c.closing(p.Walk(), owner.identity) { // else an older sample would end the walk, which the recovery needs until it is closed
+		mark := c.watermarks.newest(p.LSN())
+		saved.Snapshot, saved.SnapshotLSN, saved.Coverage = mark.Snapshot, mark.LSN, owner.identity.Coverage
+	}
 	if p.Walk() != c.savedWalk { // one that is saved may be over since
 		saved.Walk, err = encodeWalk(p.Walk())
 	}

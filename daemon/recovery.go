@@ -21,26 +21,39 @@ const (
 	failover        = "failover"
 )
 
-// recovery is what a checkpoint at or above a position ends; 0 is none.
+const recoveryComplete = "recovery is complete"
+
+// recovery is what a walk ends that comes to a position; 0 is none.
 type recovery struct{ until atomic.Uint64 }
 
 // recovering gives the loss, if the ledger has one whose recovery no checkpoint has passed, and resolves those that one
-// has passed, or whose walk is over: the daemon was killed in between.
-func (c *checkpointer) recovering(ctx context.Context, checkpoint, passed uint64, walk *cdc.Walk) (*ledger.Incident, error) {
+// has passed.
+func (c *checkpointer) recovering(ctx context.Context, checkpoint, passed uint64) (*ledger.Incident, error) {
 	if err := c.ledger.SettleIncidents(ctx, c.slot, losses, checkpoint); err != nil {
 		return nil, err
 	}
 	if err := c.ledger.SettleIncidents(ctx, c.slot, failovers, passed); err != nil {
 		return nil, err
 	}
-	incident, err := c.ledger.OpenIncident(ctx, c.slot, losses, checkpoint)
-	if incident == nil || err != nil {
-		return nil, err
+	return c.ledger.OpenIncident(ctx, c.slot, losses, checkpoint)
+}
+
+// takeOver closes a recovery that is over by what the ledger says: the daemon was killed before it did. saved is then as
+// the ledger has it, and its walk nil.
+func (c *checkpointer) takeOver(ctx context.Context, saved *ledger.Checkpoint, walk *cdc.Walk) (*cdc.Walk, error) {
+	mark := markOf(walk)
+	closed, err := c.ledger.CloseRecovery(ctx, c.slot, losses, saved.Walk, mark)
+	if err != nil || !closed {
+		return walk, err
 	}
-	if end := incident.LSNTo; end == 0 || walk == nil || uint64(walk.End) < end {
-		return incident, nil
-	}
-	return nil, c.ledger.SettleIncidents(ctx, c.slot, losses, incident.LSNTo)
+	saved.Snapshot, saved.SnapshotLSN, saved.Coverage, saved.Walk = mark.Snapshot, mark.LSN, mark.Coverage, ""
+	c.log.Info().Str(keySlot, c.slot).Stringer(keyLSN, walk.End).Msg(recoveryComplete)
+	return nil, nil
+}
+
+// markOf is the watermark that a walk's end is: all that it sees is resolved with the walk.
+func markOf(w *cdc.Walk) ledger.Watermark {
+	return ledger.Watermark{Snapshot: w.First, LSN: uint64(w.End), Coverage: w.Coverage}
 }
 
 // lost records a loss before anything is done about it. One that is recorded and whose end isn't known covers it.
@@ -108,20 +121,33 @@ func (c *checkpointer) failedOver(ctx context.Context, id cdc.Identity) error {
 	return err
 }
 
-// settle resolves the incident when a checkpoint has passed the recovery.
-func (c *checkpointer) settle(ctx context.Context, checkpoint cdc.LSN) error {
+// settle closes a recovery once all that was read is resolved, and the ledger knows it. From then on the checkpoint has the
+// snapshot in which the table was read, and the coverage of the stream.
+func (c *checkpointer) settle(ctx context.Context, walk *cdc.Walk) error {
 	until := c.recovery.until.Load()
-	if until == 0 || uint64(checkpoint) < until {
+	if until == 0 || walk == nil || uint64(walk.End) < until {
 		return nil
 	}
 	failpoint.Hit(failpoint.GapPassed)
-	if err := c.ledger.SettleIncidents(ctx, c.slot, losses, until); err != nil {
+	text, err := encodeWalk(walk)
+	if err != nil {
 		return err
 	}
+	mark := markOf(walk)
+	if _, err := c.ledger.CloseRecovery(ctx, c.slot, losses, text, mark); err != nil {
+		return err
+	}
+	c.closedWalk = walk
+	c.watermarks.use(mark)
 	if c.recovery.until.CompareAndSwap(until, 0) {
-		c.log.Info().Str(keySlot, c.slot).Stringer(keyLSN, checkpoint).Msg("recovery is complete")
+		c.log.Info().Str(keySlot, c.slot).Stringer(keyLSN, walk.End).Msg(recoveryComplete)
 	}
 	return nil
+}
+
+// closing reports whether a walk is over whose recovery is about to be closed: its snapshot is the next that the checkpoint gets.
+func (c *checkpointer) closing(w *cdc.Walk, id cdc.Identity) bool {
+	return w != nil && w.End != 0 && w.Gap != "" && w != c.closedWalk && (id.Reading || id.Recovery != nil)
 }
 
 // record keeps what ended the stream for good, unless it is recorded.

@@ -87,7 +87,7 @@ const (
 	GapRead
 	// GapBounded: the incident says so.
 	GapBounded
-	// GapPassed: a checkpoint has passed the gap, and the incident is open.
+	// GapPassed: the ledger knows that all is resolved, and the incident is open.
 	GapPassed
 
 	end

@@ -19,6 +19,8 @@ var (
 	checkpointSaveSQL string
 	//go:embed sql/walk_save.sql
 	walkSaveSQL string
+	//go:embed sql/recovery_close.sql
+	recoveryCloseSQL string
 )
 
 // Checkpoint is how far a slot's WAL is resolved.
@@ -28,8 +30,8 @@ type Checkpoint struct {
 	SystemID    string // of the cluster that the LSN belongs to
 	Timeline    int32
 	Epoch       int64  // of the slot's owner
-	Snapshot    string // pg_snapshot in text form, sampled at or below LSN; "" none
-	SnapshotLSN uint64
+	Snapshot    string // pg_snapshot in text form: all that it sees is resolved; "" none
+	SnapshotLSN uint64 // at or below LSN, or the end of a recovery, whose reading Snapshot is then
 	Coverage    string // of the publication, by Snapshot's time; see Watermark
 	Walk        string // JSON of how far the table was read for the gap above Snapshot, a cdc.Walk; "" none
 	Counters    Counters
@@ -105,4 +107,15 @@ func (l *Ledger) SaveWalk(ctx context.Context, c Checkpoint) error {
 		return fmt.Errorf("save the walk of slot %q in epoch %d on timeline %d: %w", c.Slot, c.Epoch, c.Timeline, ErrFenced)
 	}
 	return nil
+}
+
+// CloseRecovery resolves the incidents of these kinds at a slot that end at or below mark.LSN, the end of a walk, and makes mark the
+// checkpoint's, in one statement; mark.Snapshot is the one in which the walk has read. closed is false if the checkpoint stays as
+// it is: it has another walk by now, or one of the incidents isn't over.
+func (l *Ledger) CloseRecovery(ctx context.Context, slot string, kinds []string, walk string, mark Watermark) (closed bool, err error) {
+	tag, err := l.pool.Exec(ctx, recoveryCloseSQL, slot, kinds, lsn(mark.LSN).String(), walk, mark.Snapshot, mark.Coverage)
+	if err != nil {
+		return false, fmt.Errorf("close the recovery of slot %q: %w", slot, err)
+	}
+	return tag.RowsAffected() == 1, nil
 }

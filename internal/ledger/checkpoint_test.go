@@ -92,3 +92,78 @@ func (f *fixture) checkpoint(t *testing.T) Checkpoint {
 	}
 	return *c
 }
+
+// A recovery is closed by what the ledger has of it: the walk that is over, for the snapshot that is there, and no other loss.
+func TestCloseRecovery(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, Options{})
+	ctx := t.Context()
+	const before, after = "10:20:10,14", "30:30:"
+	ended := func(gap, since string) string {
+		return `{"gap": "` + gap + `", "since": "` + since + `", "first": "` + after + `", "end": 1000}`
+	}
+	losses := []string{"slot_lost"}
+	mark := Watermark{Snapshot: after, LSN: 1000, Coverage: "16 9"}
+	for name, test := range map[string]struct {
+		walk   string // that the ledger has
+		again  bool   // lost again
+		bound  uint64
+		closed bool
+		open   int
+	}{
+		"over":                {walk: ended(before, before), bound: 1000, closed: true},
+		"over, a second walk": {walk: ended("3:3:", before), bound: 900, closed: true},
+		"another gap":         {walk: ended("3:3:", "3:3:"), bound: 1000},
+		"another walk":        {walk: `{"gap": "` + before + `", "first": "40:40:"}`, bound: 1000},
+		"no end yet":          {walk: ended(before, before), open: 1},
+		"lost again":          {walk: ended(before, before), bound: 1000, again: true, open: 1},
+	} {
+		epoch, err := f.Acquire(ctx, name, "7318", 1, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		saved := Checkpoint{Slot: name, LSN: 500, Timeline: 1, Epoch: epoch, Snapshot: before, SnapshotLSN: 400, Coverage: "16 8"}
+		if err := f.SaveCheckpoint(ctx, saved); err != nil {
+			t.Fatal(err)
+		}
+		saved.Snapshot, saved.Walk = "", test.walk
+		if err := f.SaveCheckpoint(ctx, saved); err != nil {
+			t.Fatal(err)
+		}
+		record := func() {
+			if _, err := f.RecordIncident(ctx, Incident{Slot: name, Kind: "slot_lost", LSNFrom: 500, Detail: "gone"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		record()
+		if test.bound != 0 {
+			if err := f.BoundIncidents(ctx, name, losses, test.bound, "7 rows"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if test.again {
+			record()
+		}
+		over := test.walk
+		if name == "another walk" {
+			over = ended(before, before)
+		}
+		closed, err := f.CloseRecovery(ctx, name, losses, over, mark)
+		if err != nil || closed != test.closed {
+			t.Errorf("%s: closed %t, %v", name, closed, err)
+		}
+		got, err := f.Checkpoint(ctx, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		took := got.Snapshot == after && got.SnapshotLSN == 1000 && got.Coverage == mark.Coverage && got.Walk == "" && got.LSN == 500
+		stayed := got.Snapshot == before && got.SnapshotLSN == 400 && got.Coverage == "16 8" && got.Walk != ""
+		if took != test.closed || stayed == test.closed {
+			t.Errorf("%s: the checkpoint is %+v", name, got)
+		}
+		var open int
+		if err := f.pool.QueryRow(ctx, "select count(*) from walpost.incident where slot = $1 and resolved_at is null", name).Scan(&open); err != nil || open != test.open {
+			t.Errorf("%s: %d incidents are open, %v", name, open, err)
+		}
+	}
+}

@@ -39,7 +39,7 @@ comment on column walpost.checkpoint.lsn is 'Everything committed at or below th
 comment on column walpost.checkpoint.system_id is 'System identifier of the cluster that the LSN belongs to.';
 comment on column walpost.checkpoint.timeline is 'Timeline on which the slot was acquired last.';
 comment on column walpost.checkpoint.epoch is 'Counts the owners of the slot; only the newest may move the checkpoint.';
-comment on column walpost.checkpoint.snapshot is 'Newest snapshot sampled at or below the LSN: what it does not see is not known to be resolved.';
+comment on column walpost.checkpoint.snapshot is 'Snapshot of which all is resolved that it sees: sampled at or below the LSN, or that in which a recovery has read. What it does not see is not known to be resolved.';
 comment on column walpost.checkpoint.snapshot_lsn is 'Insert LSN just before the snapshot was taken.';
 comment on column walpost.checkpoint.drained is 'The owner ended in order: nothing that was committed above the LSN is recorded here.';
 comment on column walpost.checkpoint.counters is 'Totals since the first start, saved with the position.';
