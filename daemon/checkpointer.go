@@ -29,7 +29,6 @@ type checkpointer struct {
 	saved         cdc.LSN
 	savedSnapshot string
 	savedWalk     *cdc.Walk
-	closedWalk    *cdc.Walk // whose recovery is over
 	savedBy       *ownership
 	streamed      bool // a stream has begun before; the stream's goroutine alone uses it
 	state         trouble
@@ -75,6 +74,11 @@ func (c *checkpointer) resume(ctx context.Context) (*cdc.Resume, error) {
 	if err != nil {
 		return nil, err
 	}
+	var until uint64
+	if loss != nil {
+		until = unbounded // its end is told anew once the slot is ours
+	}
+	c.recovery.until.Store(until)
 	c.resumed.Store(saved)
 	owner := c.owned()
 	return &cdc.Resume{

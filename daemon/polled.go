@@ -41,7 +41,7 @@ func (c *checkpointer) checkpoint(p cdc.Position, owner *ownership) (saved ledge
 		return saved, nil
 	}
 	saved.LSN = uint64(p.LSN())
-	if !c.closing(p.Walk(), owner.identity) { // else an older sample would end the walk, which the recovery needs until it is closed
+	if c.recovery.until.Load() == 0 {
 		mark := c.watermarks.newest(p.LSN())
 		saved.Snapshot, saved.SnapshotLSN, saved.Coverage = mark.Snapshot, mark.LSN, owner.identity.Coverage
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync/atomic"
 
 	"github.com/walpost/walpost/cdc"
@@ -23,8 +24,12 @@ const (
 
 const recoveryComplete = "recovery is complete"
 
-// recovery is what a walk ends that comes to a position; 0 is none.
+// recovery is what a walk ends that comes to a position; 0 is none. The stream's goroutine stores it. As long as there is one, the
+// checkpoint keeps its snapshot, for which the table is read: with a newer sample the walk would be of no use to who comes next.
 type recovery struct{ until atomic.Uint64 }
+
+// unbounded is a recovery whose end isn't known.
+const unbounded = math.MaxUint64
 
 // recovering gives the loss, if the ledger has one whose recovery no checkpoint has passed, and resolves those that one
 // has passed.
@@ -58,7 +63,7 @@ func markOf(w *cdc.Walk) ledger.Watermark {
 
 // lost records a loss before anything is done about it. One that is recorded and whose end isn't known covers it.
 func (c *checkpointer) lost(ctx context.Context, loss cdc.Loss) error {
-	c.recovery.until.Store(0)
+	c.recovery.until.Store(unbounded)
 	open, err := c.ledger.OpenIncident(ctx, c.slot, losses, 0)
 	if err != nil || open != nil {
 		return err
@@ -137,17 +142,11 @@ func (c *checkpointer) settle(ctx context.Context, walk *cdc.Walk) error {
 	if _, err := c.ledger.CloseRecovery(ctx, c.slot, losses, text, mark); err != nil {
 		return err
 	}
-	c.closedWalk = walk
 	c.watermarks.use(mark)
 	if c.recovery.until.CompareAndSwap(until, 0) {
 		c.log.Info().Str(keySlot, c.slot).Stringer(keyLSN, walk.End).Msg(recoveryComplete)
 	}
 	return nil
-}
-
-// closing reports whether a walk is over whose recovery is about to be closed: its snapshot is the next that the checkpoint gets.
-func (c *checkpointer) closing(w *cdc.Walk, id cdc.Identity) bool {
-	return w != nil && w.End != 0 && w.Gap != "" && w != c.closedWalk && (id.Reading || id.Recovery != nil)
 }
 
 // record keeps what ended the stream for good, unless it is recorded.

