@@ -59,6 +59,8 @@ type adaptive struct {
 	alone   int           // failures since there was nothing left to cut
 
 	failures int // in the window
+	// answered and failed are what the latest 200 to 400 attempts came to, as chance counts them.
+	answered, failed float64
 }
 
 const (
@@ -89,8 +91,9 @@ const (
 	retryAfterMost = time.Minute
 	// aloneMost is how many attempts fail, one at a time, until it isn't their number that is wrong.
 	aloneMost = 3
-	// failuresLeast and failuresShare are how many failures a window must have, and which share of the limit, to be more than chance.
-	failuresLeast, failuresShare = 3, 0.05
+	// failuresLeast and failuresShare are how many failures a window must have, and which share of the limit and of the latest
+	// attempts, to be more than chance; latest is about how many attempts those are.
+	failuresLeast, failuresShare, latest = 3, 0.05, 400
 )
 
 func newAdaptive(most int) *adaptive {
@@ -125,6 +128,7 @@ func (a *adaptive) ended(window uint64, busy bool, o *sender.Outcome, now time.T
 	}
 	if !overloaded(o) {
 		a.alone = 0
+		a.answered++
 	}
 	switch {
 	case overloaded(o):
@@ -339,11 +343,18 @@ func (a *adaptive) hopeless() bool {
 	return false
 }
 
-// chance notes a failure that isn't the endpoint's own word, and reports whether the window has so few of them that they needn't say
-// anything of how much it is sent.
+// chance notes a failure that isn't the endpoint's own word, and reports whether there are so few of them that they needn't say
+// anything of how much it is sent: few in the window, or fewer than answers and rare for a while, as one in a hundred comes three
+// times in some window or other.
 func (a *adaptive) chance() bool {
 	a.failures++
-	return float64(a.failures) < max(failuresLeast, a.limit*failuresShare)
+	a.failed++
+	if a.answered+a.failed > latest {
+		a.answered, a.failed = a.answered/2, a.failed/2
+	}
+	few := float64(a.failures) < max(failuresLeast, a.limit*failuresShare)
+	rare := a.failures < len(a.waits) && a.failed < failuresShare*(a.answered+a.failed)
+	return few || rare
 }
 
 // later is the later of two times.
