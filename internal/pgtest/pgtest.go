@@ -16,8 +16,11 @@ package pgtest
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
+	"runtime"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -69,6 +72,7 @@ func (s *sharedServer) stop() error {
 // Main runs the tests of a package, stops the shared server and checks that no
 // goroutine is left over. It does not return.
 func Main(m *testing.M) {
+	waitTogether()
 	code := m.Run()
 	if running != nil {
 		if err := running.stop(); err != nil {
@@ -83,6 +87,16 @@ func Main(m *testing.M) {
 		}
 	}
 	os.Exit(code)
+}
+
+// together is how many parallel tests run at a time on a machine of few cores: they wait for Postgres, timers and endpoints more
+// than they compute. The flag -parallel overrides it.
+const together = 6
+
+func waitTogether() {
+	if runtime.GOMAXPROCS(0) < together {
+		_ = flag.Lookup("test.parallel").Value.Set(strconv.Itoa(together)) // a number, and go test has the flag
+	}
 }
 
 // Server gives the package's shared server, for its URL and version. Tests that restart
