@@ -27,6 +27,7 @@ func TestMain(m *testing.M) {
 	if child() {
 		return
 	}
+	pgtest.WaitTogether()
 	pgtest.Main(m)
 }
 

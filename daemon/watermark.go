@@ -93,21 +93,23 @@ func (c *checkpointer) sample(ctx context.Context, coverage string) error {
 	return nil
 }
 
-// watch samples while rows arrive, and once after the last one.
+// watch samples while rows arrive, and once after the last one: a tick later, as a commit is in the WAL, and streamed, before
+// others see it.
 func (c *checkpointer) watch(ctx context.Context) error {
 	trouble := trouble{log: c.log, what: "take a watermark"}
 	ticker := time.NewTicker(c.every)
 	defer ticker.Stop()
-	var sampled uint64 // rows, at the latest sample
+	var before, sampled uint64 // rows, at the tick before, and as the latest sample surely sees them
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-ticker.C:
 		}
-		rows := c.source.Stats().Rows
+		visible := before
+		before = c.source.Stats().Rows
 		owner := c.owned()
-		if rows == sampled || owner == nil {
+		if visible == sampled || owner == nil {
 			continue
 		}
 		mark, err := c.ledger.Watermark(ctx, c.outbox)
@@ -119,7 +121,7 @@ func (c *checkpointer) watch(ctx context.Context) error {
 			if mark.Coverage == owner.identity.Coverage { // else the stream may not have had all that it sees
 				c.watermarks.add(mark)
 			}
-			sampled = rows
+			sampled = visible
 		}
 	}
 }

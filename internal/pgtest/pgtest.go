@@ -72,7 +72,6 @@ func (s *sharedServer) stop() error {
 // Main runs the tests of a package, stops the shared server and checks that no
 // goroutine is left over. It does not return.
 func Main(m *testing.M) {
-	waitTogether()
 	code := m.Run()
 	if running != nil {
 		if err := running.stop(); err != nil {
@@ -89,11 +88,12 @@ func Main(m *testing.M) {
 	os.Exit(code)
 }
 
-// together is how many parallel tests run at a time on a machine of few cores: they wait for Postgres, timers and endpoints more
-// than they compute. The flag -parallel overrides it.
-const together = 6
+// together is how many parallel tests run at a time after WaitTogether.
+const together = 5
 
-func waitTogether() {
+// WaitTogether is for packages whose tests wait for Postgres, timers and endpoints more than they compute: more of them run at a
+// time than a machine of few cores would have it. The flag -parallel overrides that.
+func WaitTogether() {
 	if runtime.GOMAXPROCS(0) < together {
 		_ = flag.Lookup("test.parallel").Value.Set(strconv.Itoa(together)) // a number, and go test has the flag
 	}
