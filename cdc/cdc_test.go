@@ -17,10 +17,7 @@ import (
 	"github.com/walpost/walpost/internal/pgtest"
 )
 
-func TestMain(m *testing.M) {
-	pgtest.WaitTogether()
-	pgtest.Main(m)
-}
+func TestMain(m *testing.M) { pgtest.Main(m) }
 
 // patience bounds every wait of a test for something that must come.
 const patience = 30 * time.Second

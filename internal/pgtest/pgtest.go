@@ -91,8 +91,8 @@ func Main(m *testing.M) {
 // together is how many parallel tests run at a time after WaitTogether.
 const together = 5
 
-// WaitTogether is for packages whose tests wait for Postgres, timers and endpoints more than they compute: more of them run at a
-// time than a machine of few cores would have it. The flag -parallel overrides that.
+// WaitTogether is for packages whose tests wait for Postgres, timers and endpoints more than they compute, and don't measure their
+// process: more of them run at a time than a machine of few cores would have it. The flag -parallel overrides that.
 func WaitTogether() {
 	if runtime.GOMAXPROCS(0) < together {
 		_ = flag.Lookup("test.parallel").Value.Set(strconv.Itoa(together)) // a number, and go test has the flag
