@@ -76,9 +76,11 @@ func TestConcurrencyIsExact(t *testing.T) {
 				time.Sleep(time.Duration(chance.Int64N(int64(10 * time.Millisecond))))
 			}
 			time.Sleep(time.Hour)
+			q.mu.Lock()
 			if made != pushed || running != 0 {
 				t.Errorf("seed %d: %d of %d were made, %d run", seed, made, pushed, running)
 			}
+			q.mu.Unlock()
 			q.shut(gateStopped)
 			q.workers.Wait()
 		})

@@ -71,10 +71,13 @@ func TestRecoveryThatIsOverIsNotReadAgain(t *testing.T) {
 			if n := arrived["1"]; n > 1 { // transactions of other tests may have kept the snapshot from surely seeing it
 				t.Errorf("1 came %d times again", n)
 			}
-			for _, id := range []string{"2", "3", "next"} {
+			for _, id := range []string{"2", "3"} {
 				if n := arrived[id]; n < 1 || n > 1+test.again {
 					t.Errorf("%s came %d times", id, n)
 				}
+			}
+			if n := arrived["next"]; n > 2 { // a term that was ending may have delivered it, too
+				t.Errorf("next came %d times", n)
 			}
 			if n := r.count("walpost.incident"); n != 1 {
 				t.Errorf("%d incidents", n)

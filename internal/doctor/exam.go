@@ -48,6 +48,9 @@ const (
 	closeTimeout = time.Second
 )
 
+// application is the application_name of its connections, unless the connection string has one.
+const application = "walpost doctor"
+
 // limits keep a check from being in the way of anybody. They end with its transaction.
 const limits = "set local statement_timeout = '5s'; set local lock_timeout = '500ms'; set local search_path = pg_catalog"
 
@@ -69,7 +72,7 @@ func (x *exam) open(connString string) (*pgx.Conn, error) {
 		return nil, err
 	}
 	if c.RuntimeParams["application_name"] == "" {
-		c.RuntimeParams["application_name"] = "walpost doctor"
+		c.RuntimeParams["application_name"] = application
 	}
 	c.DefaultQueryExecMode = pgx.QueryExecModeExec // a pooler may not keep prepared statements
 	ctx, cancel := context.WithTimeout(x.ctx, connectTimeout)

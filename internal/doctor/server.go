@@ -133,7 +133,7 @@ func replication(x *exam) ([]Finding, error) {
 	defer cancel()
 	identity, err := cdc.Compare(ctx, cdc.Options{
 		ConnString: x.cfg.Database.ReplicationURL.Reveal(), Schema: o.Table.Schema, Table: o.Table.Name,
-		Columns: o.Table.Columns.Names(), Slot: o.Slot, Publication: o.Publication, Logger: zerolog.Nop(),
+		Columns: o.Table.Columns.Names(), Slot: o.Slot, Publication: o.Publication, Logger: zerolog.Nop(), Application: application,
 		Resume: func(context.Context) (*cdc.Resume, error) { return x.resume(), nil },
 	})
 	if err != nil {
