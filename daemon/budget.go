@@ -31,7 +31,7 @@ func (b *budget) release(n int64) {
 }
 
 // claimMost bounds the bytes of claimed payloads, but for one payload.
-func (b *budget) claimMost() int64 { return b.limit / 2 }
+func (b *budget) claimMost() int64 { return b.limit / 4 }
 
 // claimRoom is how many of them a claim may bring.
 func (b *budget) claimRoom() int64 { return b.claimMost() - b.claimed.Load() }

@@ -16,7 +16,7 @@ type crowd struct {
 
 const (
 	// maxAttempts is the bound. Shares may exceed it by half.
-	maxAttempts = 1024
+	maxAttempts = 512
 	// answeredLately is how long ago an endpoint must have answered to take more than its share.
 	answeredLately = 10 * time.Second
 	// spareBytes is what all queues together take although memory is short.

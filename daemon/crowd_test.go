@@ -18,9 +18,9 @@ func TestCrowdLeavesWhoAnswersAlone(t *testing.T) {
 		{"many, and it answers", 500, maxAttempts - 1, now, 32, 32},
 		{"many, and it doesn't answer", 500, maxAttempts / 2, 0, 32, 1},
 		{"many, and it answered long ago", 500, maxAttempts / 2, long, 32, 1},
-		{"few queues with high concurrencies", 4, maxAttempts / 2, 0, 1000, 128},
+		{"few queues with high concurrencies", 4, maxAttempts / 2, 0, 1000, maxAttempts / 8},
 		{"a share above its slots", 4, maxAttempts / 2, 0, 32, 32},
-		{"full, and it answers", 100, maxAttempts, now, 32, 5},
+		{"full, and it answers", 100, maxAttempts, now, 32, maxAttempts / 200},
 		{"more queues than attempts", 5000, 2 * maxAttempts, now, 32, 1},
 	} {
 		var crowd crowd
