@@ -16,10 +16,7 @@ const dropLedger = "drop schema walpost cascade"
 func TestLedgerIsDroppedUnderARunningDaemon(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, one)
-	d := r.start()
-	r.insert(tagged("1"))
-	r.receiver.next()
-	r.marked()
+	d := r.startMarked()
 	r.db.Exec(t, dropLedger)
 	r.insert(tagged("2"))
 	select {

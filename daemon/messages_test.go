@@ -50,10 +50,7 @@ func TestLostMessagesAreToldOf(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, one)
 	r.mode(`messages = "walpost"`)
-	d := r.start()
-	r.insert(tagged("1"))
-	r.receiver.next()
-	r.marked()
+	d := r.startMarked()
 	d.mustStop()
 	if err := outbox.Emit(t.Context(), r.pool, tagged("lost")); err != nil {
 		t.Fatal(err)

@@ -87,10 +87,7 @@ func (r *rig) prunedWhere(condition string) {
 func TestPrunesNothingUnlessToldTo(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, one)
-	d := r.start()
-	r.insert(tagged("1"))
-	r.receiver.next()
-	r.marked()
+	d := r.startMarked()
 	d.mustStop()
 	if n := r.count("walpost.horizon"); n != 0 {
 		t.Errorf("%d horizons are noted without a retention", n)

@@ -34,10 +34,7 @@ func TestRecoveryThatIsOverIsNotReadAgain(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, one)
-			d := r.start()
-			r.insert(tagged("1"))
-			r.receiver.next()
-			r.marked()
+			d := r.startMarked()
 			d.mustStop()
 			r.insert(tagged("2"), tagged("3"))
 			if test.slot {
@@ -96,10 +93,7 @@ func TestRecoveryThatIsOverIsNotReadAgain(t *testing.T) {
 func TestRecoveryKeepsItsWalkUntilItIsClosed(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, one)
-	d := r.start()
-	r.insert(tagged("1"))
-	r.receiver.next()
-	r.marked()
+	d := r.startMarked()
 	d.mustStop()
 	r.insert(tagged("2"))
 	r.dropSlot()

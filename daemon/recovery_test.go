@@ -35,13 +35,20 @@ func (r *rig) marked() {
 		from walpost.checkpoint), false)`)
 }
 
-func TestLostSlotIsRecoveredAndTold(t *testing.T) {
-	t.Parallel()
-	r := newRig(t, one)
+// startMarked starts a daemon that delivers row 1 and has it marked.
+func (r *rig) startMarked() *running {
+	r.t.Helper()
 	d := r.start()
 	r.insert(tagged("1"))
 	r.receiver.next()
 	r.marked()
+	return d
+}
+
+func TestLostSlotIsRecoveredAndTold(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, one)
+	d := r.startMarked()
 	d.mustStop()
 	r.insert(tagged("2"))
 	r.dropSlot()
@@ -91,10 +98,7 @@ func TestLostSlotWithoutAWatermarkEndsTheDaemon(t *testing.T) {
 func TestCheckpointStaysBelowAnUnresolvedRecovery(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, one)
-	d := r.start()
-	r.insert(tagged("1"))
-	r.receiver.next()
-	r.marked()
+	d := r.startMarked()
 	d.mustStop()
 	r.insert(tagged("2"))
 	r.dropSlot()
