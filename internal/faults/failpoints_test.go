@@ -173,16 +173,23 @@ func try(t *testing.T, by *source, server *pgembed.Server, list []ordeal, seed u
 			break
 		}
 	}
-	one.worker.disconnect()
-	if err := g.runner.start(); err != nil {
+	one.end()
+}
+
+// end lets a last walpost bring all to its end, and has the checker speak.
+func (tr *trial) end() {
+	t := tr.t
+	t.Helper()
+	tr.worker.disconnect()
+	if err := tr.runner.start(); err != nil {
 		t.Fatal(err)
 	}
-	if err := g.settle(t.Context(), 3*time.Minute); err != nil {
+	if err := tr.settle(t.Context(), 3*time.Minute); err != nil {
 		t.Error(err)
 	}
-	report(t, g, false)
+	report(t, tr.ground, false)
 	if t.Failed() {
-		keep(t, g)
+		keep(t, tr.ground)
 	}
 }
 

@@ -67,17 +67,7 @@ func TestShortLives(t *testing.T) {
 		}
 	}
 	t.Logf("after %d lives, %d rows of the gap are resolved", len(lives), before)
-	one.worker.disconnect()
-	if err := g.runner.start(); err != nil {
-		t.Fatal(err)
-	}
-	if err := g.settle(t.Context(), 3*time.Minute); err != nil {
-		t.Error(err)
-	}
-	report(t, g, false)
-	if t.Failed() {
-		keep(t, g)
-	}
+	one.end()
 }
 
 // live lets a walpost live until a failpoint, with no supervisor to start the next.
