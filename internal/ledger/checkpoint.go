@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 var (
@@ -88,11 +89,16 @@ func (l *Ledger) Acquire(ctx context.Context, slot, systemID string, timeline in
 func (l *Ledger) SaveCheckpoint(ctx context.Context, c Checkpoint) error {
 	tag, err := l.pool.Exec(ctx, checkpointSaveSQL, c.Slot, c.Epoch, lsn(c.LSN).String(),
 		c.Snapshot, lsn(c.SnapshotLSN).String(), c.Counters, c.Drained, c.Coverage, c.Timeline, c.Walk)
-	if err != nil {
-		return fmt.Errorf("save checkpoint of slot %q: %w", c.Slot, err)
-	}
-	if tag.RowsAffected() == 0 {
-		return fmt.Errorf("save checkpoint of slot %q in epoch %d on timeline %d: %w", c.Slot, c.Epoch, c.Timeline, ErrFenced)
+	return c.saved("checkpoint", tag, err)
+}
+
+// saved is the error of having saved a part of the checkpoint, if there is one.
+func (c *Checkpoint) saved(part string, tag pgconn.CommandTag, err error) error {
+	switch {
+	case err != nil:
+		return fmt.Errorf("save %s of slot %q: %w", part, c.Slot, err)
+	case tag.RowsAffected() == 0:
+		return fmt.Errorf("save %s of slot %q in epoch %d on timeline %d: %w", part, c.Slot, c.Epoch, c.Timeline, ErrFenced)
 	}
 	return nil
 }
@@ -100,13 +106,7 @@ func (l *Ledger) SaveCheckpoint(ctx context.Context, c Checkpoint) error {
 // SaveWalk saves the checkpoint's walk, unless c has none, and counters, while there is no position yet. Its error is as SaveCheckpoint's.
 func (l *Ledger) SaveWalk(ctx context.Context, c Checkpoint) error {
 	tag, err := l.pool.Exec(ctx, walkSaveSQL, c.Slot, c.Epoch, c.Walk, c.Timeline, c.Counters)
-	if err != nil {
-		return fmt.Errorf("save the walk of slot %q: %w", c.Slot, err)
-	}
-	if tag.RowsAffected() == 0 {
-		return fmt.Errorf("save the walk of slot %q in epoch %d on timeline %d: %w", c.Slot, c.Epoch, c.Timeline, ErrFenced)
-	}
-	return nil
+	return c.saved("the walk", tag, err)
 }
 
 // CloseRecovery resolves the incidents of these kinds at a slot that end at or below mark.LSN, the end of a walk, and makes mark the
