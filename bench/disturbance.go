@@ -68,12 +68,7 @@ func (a *arena) holes() string {
 }
 
 // fillHoles brings each of the dead endpoints more than its queue takes at once, and then some more each second.
-func (b *bout) fillHoles(ctx context.Context) error {
-	conn, err := pgx.Connect(ctx, b.url())
-	if err != nil {
-		return err
-	}
-	defer conn.Close(ctx) //nolint:errcheck // the server stops soon
+func (b *bout) fillHoles(ctx context.Context, conn *pgx.Conn) error {
 	const each = holeQueue + 20
 	if err := b.bulk(ctx, conn, otherEvents, each); err != nil {
 		return err
@@ -91,7 +86,7 @@ func (b *bout) fillHoles(ctx context.Context) error {
 		}
 	}
 	var owed int
-	err = conn.QueryRow(ctx, "select count(*) from walpost.delivery where webhook like 'hole%'").Scan(&owed)
+	err := conn.QueryRow(ctx, "select count(*) from walpost.delivery where webhook like 'hole%'").Scan(&owed)
 	b.note = fmt.Sprintf("%d deliveries owed, %d connections", owed, b.arena.hole.letGo())
 	return err
 }
@@ -101,12 +96,7 @@ func (a *arena) flooded() string {
 }
 
 // flood commits all events of the other endpoint at once.
-func (b *bout) flood(ctx context.Context) error {
-	conn, err := pgx.Connect(ctx, b.url())
-	if err != nil {
-		return err
-	}
-	defer conn.Close(ctx) //nolint:errcheck // the server stops soon
+func (b *bout) flood(ctx context.Context, conn *pgx.Conn) error {
 	arriving := b.arena.slow.expect(b.count, answers{delay: 20 * time.Millisecond})
 	if err := b.bulk(ctx, conn, otherEvents, b.count); err != nil {
 		return err
@@ -115,7 +105,7 @@ func (b *bout) flood(ctx context.Context) error {
 }
 
 // torrent commits them one by one.
-func (b *bout) torrent(ctx context.Context) error {
+func (b *bout) torrent(ctx context.Context, _ *pgx.Conn) error {
 	arriving := b.arena.slow.expect(b.count, answers{delay: 20 * time.Millisecond})
 	if _, err := b.insertAt(ctx, otherType, otherEvents, b.count, 2000, 1); err != nil {
 		return err
@@ -149,12 +139,7 @@ func (b *bout) owe(ctx context.Context) error {
 }
 
 // comeDue makes them due at the same moment, and waits until all were made.
-func (b *bout) comeDue(ctx context.Context) error {
-	conn, err := pgx.Connect(ctx, b.url())
-	if err != nil {
-		return err
-	}
-	defer conn.Close(ctx) //nolint:errcheck // the server stops soon
+func (b *bout) comeDue(ctx context.Context, conn *pgx.Conn) error {
 	if _, err := conn.Exec(ctx, "update walpost.delivery set due_at = walpost.now()"); err != nil {
 		return err
 	}

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // fairnessCommand is the argument with which this program measures what endpoints do to each other.
@@ -24,9 +26,9 @@ type contest struct {
 	slots       int           // its concurrency
 	perSecond   int           // its rate limit; 0: none
 	others      func(*arena) string
-	prepare     func(*bout, context.Context) error // before the daemon starts; nil: nothing
-	disturb     func(*bout, context.Context) error // beside the traffic, from disturbAfter on
-	count       int                                // of what disturbs
+	prepare     func(*bout, context.Context) error            // before the daemon starts; nil: nothing
+	disturb     func(*bout, context.Context, *pgx.Conn) error // beside the traffic, from disturbAfter on
+	count       int                                           // of what disturbs
 }
 
 // What an event's number says of it: the steady traffic begins at 0.
@@ -212,8 +214,13 @@ func (b *bout) disturbing(ctx context.Context, disturbed bool) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+	conn, err := pgx.Connect(ctx, b.url())
+	if err != nil {
+		return err
+	}
+	defer conn.Close(ctx) //nolint:errcheck // the server stops soon
 	b.began = time.Now()
-	return b.disturb(b, ctx)
+	return b.disturb(b, ctx, conn)
 }
 
 // within checks that the good endpoint saw no burst beyond its limits, and notes what it saw.

@@ -144,6 +144,15 @@ func (g *ground) lowest(ctx context.Context) (at time.Time, err error) {
 	return at, err
 }
 
+// owedPages is pages from where something is owed.
+func (g *ground) owedPages(ctx context.Context) (int, error) {
+	at, err := g.lowest(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return g.pages(ctx, at)
+}
+
 // parked claims, and reads the status, beside parked deliveries.
 func parked(ctx context.Context, most int, to *recorder) (err error) {
 	g, err := newGround(ctx)
@@ -170,11 +179,7 @@ func parked(ctx context.Context, most int, to *recorder) (err error) {
 			return err
 		}
 		to.add("claim of 32", n, samples)
-		lowest, err := g.lowest(ctx)
-		if err != nil {
-			return err
-		}
-		pages, err := g.pages(ctx, lowest)
+		pages, err := g.owedPages(ctx)
 		if err != nil {
 			return err
 		}
@@ -290,11 +295,7 @@ func (g *ground) churned(ctx context.Context, n int, to *recorder) error {
 	}
 	to.add("first claim of a daemon", n, first)
 	to.add("claim of 32", n, samples)
-	lowest, err := g.lowest(ctx)
-	if err != nil {
-		return err
-	}
-	pages, err := g.pages(ctx, lowest)
+	pages, err := g.owedPages(ctx)
 	if err != nil {
 		return err
 	}
