@@ -59,7 +59,7 @@ type adaptive struct {
 	alone   int           // failures since there was nothing left to cut
 
 	failures int // in the window
-	// answered and failed are what the latest 200 to 400 attempts came to, as chance counts them.
+	// answered and failed are what the latest attempts came to: a failure that finds more than latest halves both.
 	answered, failed float64
 }
 
@@ -92,7 +92,7 @@ const (
 	// aloneMost is how many attempts fail, one at a time, until it isn't their number that is wrong.
 	aloneMost = 3
 	// failuresLeast and failuresShare are how many failures a window must have, and which share of the limit and of the latest
-	// attempts, to be more than chance; latest is about how many attempts those are.
+	// attempts, to be more than chance; latest is how many attempts those are, once a few have failed.
 	failuresLeast, failuresShare, latest = 3, 0.05, 400
 )
 

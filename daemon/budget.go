@@ -8,7 +8,7 @@ import (
 
 // budget bounds the bytes of events in memory, whatever the number of queues that share them.
 //
-// Payloads of deliveries that were claimed from the ledger have a bound of their own, of half as much: those of endpoints that
+// Payloads of deliveries that were claimed from the ledger have a bound of their own, of a quarter as much: those of endpoints that
 // don't answer must not keep the stream's events out.
 type budget struct {
 	limit int64
