@@ -14,6 +14,9 @@ type claims struct {
 	at    time.Time // of the latest claim that brought something
 }
 
+// slowAfter is how long attempts take at an endpoint that holds the memory for what it was sent, as one that never answers does.
+const slowAfter = time.Second
+
 // hold counts bytes of claimed payloads, negative when they leave. The caller holds mu.
 func (q *queue) hold(n int64) {
 	q.claims.bytes += n
@@ -58,18 +61,19 @@ func (q *queue) holds() claims {
 }
 
 // claim takes as many due deliveries as can start at once, and as there is memory for: the longest due of all webhooks, as
-// long as less than half of the memory is used.
+// long as less than a quarter of the memory is used.
 func (c *claimer) claim(ctx context.Context, p *plan) error {
 	list := c.wants(p)
 	tight := c.budget.tight.Swap(false)
-	if loose := c.budget.claimRoom() - c.budget.claimMost()/2; loose > 0 && !tight || len(list) == 0 {
+	if loose := c.budget.claimRoom() - c.budget.claimMost()*3/4; loose > 0 && !tight || len(list) == 0 {
 		return c.claimFor(ctx, p, list, loose)
 	}
 	return c.takeTurns(ctx, p, list)
 }
 
-// takeTurns is claim where memory is tight: each queue gets no more than its part of the first half, and who has waited longest
-// is first, so that endpoints that don't answer keep no other one's retries out.
+// takeTurns is claim where memory is tight: each queue gets no more than its part of the first half, and one payload in any case.
+// Who has waited longest is first, and slow endpoints leave a quarter to others, so that those that don't answer keep nobody
+// else's retries out.
 func (c *claimer) takeTurns(ctx context.Context, p *plan, list []wanted) error {
 	slices.SortFunc(list, func(a, b wanted) int { return a.has.at.Compare(b.has.at) })
 	sharing := len(list)
@@ -84,8 +88,12 @@ func (c *claimer) takeTurns(ctx context.Context, p *plan, list []wanted) error {
 		if w.has.bytes == 0 {
 			room = max(1, room) // one payload, however large
 		}
+		free := c.budget.claimRoom()
+		if w.slow.Load() {
+			free -= c.budget.claimMost() / 4
+		}
 		turn := list[i : i+1]
-		if room = min(room, c.budget.claimRoom()); room <= 0 {
+		if room = min(room, free); room <= 0 {
 			c.cut(turn)
 			continue
 		}

@@ -37,6 +37,8 @@ type queue struct {
 	claims  claims
 	// answered is when the endpoint answered last, in Unix nanoseconds.
 	answered atomic.Int64
+	// slow is whether the latest attempt took slowAfter or longer.
+	slow atomic.Bool
 	// before is the queue of the same webhook whose attempts still run, heir the one in this one's place; nil: there is none.
 	before, heir *queue
 	// unrecorded are the running attempts of deliveries that the ledger doesn't know yet.
@@ -235,8 +237,9 @@ func (q *queue) took(d *delivery) {
 	}
 }
 
-// heard notes whether the endpoint has answered an attempt, whatever it said.
+// heard notes whether the endpoint has answered an attempt, whatever it said, and how long it took.
 func (q *queue) heard(o *sender.Outcome) {
+	q.slow.Store(o.Duration >= slowAfter)
 	if o.Status != 0 {
 		q.answered.Store(o.SentAt.Add(o.Duration).UnixNano())
 	}
