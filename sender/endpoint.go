@@ -65,7 +65,7 @@ type Endpoint struct {
 	policy    *Policy
 	signer    *signer     // nil: unsigned
 	auth      *authorizer // nil: without
-	transport *http.Transport
+	pool      *pool
 	client    *retryablehttp.Client
 	target    atomic.Pointer[target] // the last URL that was parsed: most webhooks have but one
 }
@@ -87,24 +87,24 @@ func newEndpoint(o Options, w wiring) (*Endpoint, error) {
 		permanent: slices.Clone(o.Permanent),
 		retryOn:   slices.Clone(o.RetryOn),
 	}
-	transport := newTransport(o, w)
+	pool := newPool(o, w)
 	return &Endpoint{
 		timeout:   o.Timeout,
 		userAgent: []string{o.UserAgent},
 		policy:    policy,
 		signer:    signer,
-		auth:      newAuthorizer(o.Auth, o.Timeout, o.UserAgent, pool{transport}),
-		transport: transport,
-		client:    newClient(transport, policy, o.Logger),
+		auth:      newAuthorizer(o.Auth, o.Timeout, o.UserAgent, pool),
+		pool:      pool,
+		client:    newClient(pool, policy, o.Logger),
 	}, nil
 }
 
 // newClient makes the client whose Do is one attempt: it dials at most once more, at once, if the policy's CheckRetry
 // says so, and returns what net/http returned.
-func newClient(transport *http.Transport, policy *Policy, log zerolog.Logger) *retryablehttp.Client {
+func newClient(pool *pool, policy *Policy, log zerolog.Logger) *retryablehttp.Client {
 	return &retryablehttp.Client{
 		HTTPClient: &http.Client{
-			Transport:     pool{transport},
+			Transport:     pool,
 			CheckRedirect: followNothing,
 		},
 		RetryMax:     1,
@@ -178,7 +178,7 @@ func (e *Endpoint) Policy() *Policy {
 
 // Close closes the idle connections; attempts under way go on, and their connections close after them.
 func (e *Endpoint) Close() {
-	e.transport.CloseIdleConnections()
+	e.pool.close()
 }
 
 // target is a URL, parsed and found fit to be sent to.

@@ -5,14 +5,20 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"golang.org/x/net/http/httpguts"
+
+	"github.com/walpost/walpost/internal/http1"
 )
 
 // MaxResponseHeader is how many bytes of response headers are read; more is a protocol error.
@@ -35,28 +41,53 @@ type wiring struct {
 	rootCAs  *x509.CertPool
 }
 
-// newTransport makes an endpoint's own connection pool. It uses no proxy, whatever the environment says: the guard could
-// not see the address that a proxy connects to. Nothing is decompressed, so that the cap on what is read of a body
-// is one on memory too.
-func newTransport(o Options, w wiring) *http.Transport {
+// pool is an endpoint's own connections, as its client sees them. HTTP/1.1 goes over [http1], and what speaks HTTP/2 by net/http.
+// It has no CloseIdleConnections, which retryablehttp would call after every failure, and it hides Location, so that the client has
+// nothing to follow, to parse or to quote.
+//
+// It uses no proxy, whatever the environment says: the guard could not see the address that a proxy connects to. Nothing is
+// decompressed, so that the cap on what is read of a body is one on memory too.
+type pool struct {
+	dial    dialFunc
+	tls     *tls.Config
+	timeout time.Duration // of connecting for nobody in particular
+	http1   *http1.Transport
+	http2   *http.Transport
+	// speaks2 has the hosts, as URLs name them, that chose HTTP/2.
+	speaks2 sync.Map
+
+	mu sync.Mutex
+	// met are connections on their way to http2, by address: their hosts chose HTTP/2 when http1 opened them.
+	met map[string][]net.Conn
+}
+
+func newPool(o Options, w wiring) *pool {
 	dial := w.dial
 	if dial == nil {
 		dial = guardedDial(o.Guard, w.resolver)
 	}
-	return &http.Transport{
-		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+	p := &pool{
+		dial: func(ctx context.Context, network, address string) (net.Conn, error) {
 			conn, err := dial(ctx, network, address)
 			if err != nil {
 				return nil, err
 			}
 			return &wire{Conn: conn}, nil
 		},
-		TLSClientConfig: &tls.Config{
+		tls: &tls.Config{
 			MinVersion:         tls.VersionTLS12,
 			RootCAs:            w.rootCAs,
+			NextProtos:         []string{"h2", "http/1.1"},
 			ClientSessionCache: tls.NewLRUClientSessionCache(o.Concurrency),
 		},
-		TLSHandshakeTimeout:    o.Timeout,
+		timeout: o.Timeout,
+		met:     map[string][]net.Conn{},
+	}
+	p.http1 = &http1.Transport{
+		Connect: p.connect, MaxConns: o.Concurrency, IdleTimeout: idleTimeout, MaxHeader: MaxResponseHeader,
+	}
+	p.http2 = &http.Transport{
+		DialTLSContext:         p.dialMet,
 		DisableCompression:     true,
 		MaxConnsPerHost:        o.Concurrency,
 		MaxIdleConnsPerHost:    o.Concurrency,
@@ -68,23 +99,119 @@ func newTransport(o Options, w wiring) *http.Transport {
 		ForceAttemptHTTP2:      true,
 		HTTP2:                  &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
 	}
-}
-
-// pool is the transport as the client sees it. It has no CloseIdleConnections, which retryablehttp would call after
-// every failure, and it hides Location, so that the client has nothing to follow, to parse or to quote.
-type pool struct {
-	transport *http.Transport
+	return p
 }
 
 // followNothing is every client's CheckRedirect.
 func followNothing(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
-func (p pool) RoundTrip(req *http.Request) (*http.Response, error) {
-	resp, err := p.transport.RoundTrip(req)
+// errHTTP2 is http1's answer to a request whose host has chosen HTTP/2.
+var errHTTP2 = errors.New("the endpoint speaks HTTP/2")
+
+func (p *pool) RoundTrip(req *http.Request) (*http.Response, error) {
+	if err := validHeader(req.Header); err != nil {
+		return nil, err
+	}
+	resp, err := p.roundTrip(req)
 	if resp != nil {
 		resp.Header.Del("Location")
 	}
 	return resp, err
+}
+
+func (p *pool) roundTrip(req *http.Request) (*http.Response, error) {
+	if req.URL.Scheme == "https" {
+		if _, ok := p.speaks2.Load(req.URL.Host); ok {
+			return p.roundTrip2(req)
+		}
+	}
+	resp, err := p.http1.RoundTrip(req)
+	if errors.Is(err, errHTTP2) {
+		p.speaks2.Store(req.URL.Host, struct{}{})
+		return p.roundTrip2(req)
+	}
+	return resp, err
+}
+
+// roundTrip2 leaves a host that speaks HTTP/1.1 now to http1 from the next request on.
+func (p *pool) roundTrip2(req *http.Request) (*http.Response, error) {
+	resp, err := p.http2.RoundTrip(req)
+	if resp != nil && resp.ProtoMajor == 1 {
+		p.speaks2.Delete(req.URL.Host)
+	}
+	return resp, err
+}
+
+// connect opens a connection for http1. One that speaks HTTP/2 waits for http2 to ask for it.
+func (p *pool) connect(ctx context.Context, h http1.Host) (net.Conn, error) {
+	if !h.TLS {
+		return p.dial(ctx, "tcp", h.Address)
+	}
+	conn, err := p.dialTLS(ctx, "tcp", h.Name, h.Address)
+	if err != nil || conn.ConnectionState().NegotiatedProtocol != "h2" {
+		return conn, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.met[h.Address] = append(p.met[h.Address], conn)
+	return nil, errHTTP2
+}
+
+// dialMet is how http2 connects.
+func (p *pool) dialMet(ctx context.Context, network, address string) (net.Conn, error) {
+	p.mu.Lock()
+	if met := p.met[address]; len(met) > 0 {
+		defer p.mu.Unlock()
+		p.met[address] = met[1:]
+		return met[0], nil
+	}
+	p.mu.Unlock()
+	name, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, p.timeout) // net/http connects for whoever asks next, beyond the request's own time
+	defer cancel()
+	return p.dialTLS(ctx, network, name, address)
+}
+
+func (p *pool) dialTLS(ctx context.Context, network, name, address string) (*tls.Conn, error) {
+	under, err := p.dial(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	config := p.tls.Clone()
+	config.ServerName = name
+	conn := tls.Client(under, config)
+	if err := conn.HandshakeContext(ctx); err != nil {
+		_ = under.Close()
+		var record tls.RecordHeaderError
+		if errors.As(err, &record) && string(record.RecordHeader[:]) == "HTTP/" {
+			return nil, http.ErrSchemeMismatch
+		}
+		return nil, err
+	}
+	return conn, nil
+}
+
+// close closes what is idle, and the rest after its requests.
+func (p *pool) close() {
+	p.http1.Close()
+	p.http2.CloseIdleConnections()
+}
+
+// validHeader says what HTTP forbids, without the value: it may be a secret.
+func validHeader(header http.Header) error {
+	for name, values := range header {
+		if !httpguts.ValidHeaderFieldName(name) {
+			return &requestError{ClassInvalidRequest, fmt.Sprintf("invalid header field name %q", name)}
+		}
+		if !slices.ContainsFunc(values, func(v string) bool { return !httpguts.ValidHeaderFieldValue(v) }) {
+			continue
+		}
+		return &requestError{ClassInvalidRequest, fmt.Sprintf("invalid header field value for %q", name)}
+	}
+	return nil
 }
 
 // guardedDial asks the guard for each address on its way to connect(2). A host of which one address is denied and
@@ -134,6 +261,14 @@ func (w *wire) ReadFrom(r io.Reader) (int64, error) {
 	buf := copyBuffers.Get().(*[copyBufferSize]byte)
 	defer copyBuffers.Put(buf)
 	return io.CopyBuffer(struct{ io.Writer }{w}, r, buf[:])
+}
+
+// SyscallConn gives what an idle connection is looked at with.
+func (w *wire) SyscallConn() (syscall.RawConn, error) {
+	if under, ok := w.Conn.(syscall.Conn); ok {
+		return under.SyscallConn()
+	}
+	return nil, errors.ErrUnsupported
 }
 
 // wireOf finds the counting connection below TLS.

@@ -1,0 +1,153 @@
+// Package http1 is a client of HTTP/1.1 for many small requests to few hosts. Whoever asks writes the request and reads the answer
+// itself: a connection has no goroutine, and no buffer while it is idle, where net/http has two of each. It makes and reads messages by
+// net/http, and adds nothing to what was asked for: no proxy, no compression, no redirect, no second try.
+package http1
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/net/http/httpguts"
+	"golang.org/x/net/idna"
+)
+
+// Host is where a connection goes to.
+type Host struct {
+	TLS     bool
+	Name    string // in ASCII, as certificates have it
+	Address string // Name and port
+}
+
+// HostOf is where a request of the URL goes to.
+func HostOf(u *url.URL) (Host, error) {
+	h := Host{Name: u.Hostname()}
+	port := u.Port()
+	switch u.Scheme {
+	case "http":
+		port = or(port, "80")
+	case "https":
+		h.TLS, port = true, or(port, "443")
+	default:
+		return Host{}, fmt.Errorf("http1: scheme %q is neither http nor https", u.Scheme)
+	}
+	if h.Name == "" {
+		return Host{}, fmt.Errorf("http1: the URL has no host")
+	}
+	if name, err := idna.Lookup.ToASCII(h.Name); err == nil && !ascii(h.Name) {
+		h.Name = name
+	}
+	h.Address = net.JoinHostPort(h.Name, port)
+	return h, nil
+}
+
+// Transport is a [http.RoundTripper]. Its exported fields are set before the first request. It is safe for concurrent use.
+//
+// A request ends when its context does: the error is the context's cause then. It is sent at most once; an idle connection that the
+// server has closed, or has said something on, isn't used. Trailers and 1xx answers are passed over, 101 closes the connection.
+// Of httptrace it calls GotConn.
+type Transport struct {
+	// Connect opens a connection, TLS included. Its errors are returned as they are.
+	Connect func(ctx context.Context, h Host) (net.Conn, error)
+	// MaxConns bounds the connections to a host; a request waits for one to be free.
+	MaxConns int
+	// IdleTimeout is how long a connection is kept without a request.
+	IdleTimeout time.Duration
+	// MaxHeader is how many bytes of response headers are read. Informational answers have as many each.
+	MaxHeader int64
+
+	last atomic.Pointer[known]
+
+	mu     sync.Mutex
+	pools  map[Host]*pool
+	closed bool
+}
+
+// known is the pool of the URL that was asked for last: most clients have but one.
+type known struct {
+	url  *url.URL
+	pool *pool
+}
+
+// RoundTrip sends a request and reads the headers of its answer. The body of the answer must be read to its end, or be closed.
+func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	c, reused, err := t.connFor(req)
+	if err != nil {
+		if req.Body != nil {
+			_ = req.Body.Close()
+		}
+		return nil, err
+	}
+	if trace := httptrace.ContextClientTrace(req.Context()); trace != nil && trace.GotConn != nil {
+		trace.GotConn(httptrace.GotConnInfo{Conn: c.Conn, Reused: reused, WasIdle: reused})
+	}
+	return c.exchange(req)
+}
+
+func (t *Transport) connFor(req *http.Request) (c *conn, reused bool, err error) {
+	p, err := t.poolOf(req.URL)
+	if err != nil {
+		return nil, false, err
+	}
+	return p.get(req.Context())
+}
+
+func (t *Transport) poolOf(u *url.URL) (*pool, error) {
+	if k := t.last.Load(); k != nil && k.url == u {
+		return k.pool, nil
+	}
+	h, err := HostOf(u)
+	if err != nil {
+		return nil, err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	p := t.pools[h]
+	if p == nil {
+		if t.pools == nil {
+			t.pools = map[Host]*pool{}
+		}
+		p = newPool(t, h)
+		p.closed = t.closed
+		t.pools[h] = p
+	}
+	t.last.Store(&known{u, p})
+	return p, nil
+}
+
+// Close closes the idle connections, and those that are in use after their requests.
+func (t *Transport) Close() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.closed = true
+	for _, p := range t.pools {
+		p.close()
+	}
+}
+
+// wantsClose reports whether the request says that the connection is to be closed behind it.
+func wantsClose(req *http.Request) bool {
+	return req.Close || httpguts.HeaderValuesContainsToken(req.Header["Connection"], "close")
+}
+
+func or(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
+}
+
+func ascii(s string) bool {
+	for i := range len(s) {
+		if s[i] >= 0x80 {
+			return false
+		}
+	}
+	return true
+}
