@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/textproto"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/go-retryablehttp"
@@ -40,16 +42,16 @@ type Attempt struct {
 // never panics or fails otherwise: whatever went wrong is in the outcome.
 func (e *Endpoint) Send(ctx context.Context, a Attempt) Outcome {
 	o := Outcome{SentAt: time.Now()}
-	limited, cancel := context.WithDeadline(ctx, o.SentAt.Add(e.timeout))
-	defer cancel()
-	resp, connected, err := e.exchange(limited, &a, o.SentAt)
+	c := &call{Context: ctx, deadline: o.SentAt.Add(e.timeout)}
+	defer c.end()
+	resp, err := e.exchange(c, &a, o.SentAt)
 	now := time.Now()
 	o.Duration = now.Sub(o.SentAt)
 	if err != nil {
-		e.unanswered(ctx, limited, &o, !connected.IsZero(), err)
+		e.unanswered(ctx, &o, c, err)
 		return o
 	}
-	o.Wait = now.Sub(connected)
+	o.Wait = now.Sub(c.connected)
 	o.Status = resp.StatusCode
 	o.RetryAfter = retryAfter(resp, now)
 	if a.Judge != nil {
@@ -62,14 +64,15 @@ func (e *Endpoint) Send(ctx context.Context, a Attempt) Outcome {
 }
 
 // unanswered fills the outcome of an attempt that got no answer.
-func (e *Endpoint) unanswered(ctx, limited context.Context, o *Outcome, connected bool, err error) {
+func (e *Endpoint) unanswered(ctx context.Context, o *Outcome, c *call, err error) {
 	var noToken *tokenError
+	connected := !c.connected.IsZero()
 	switch {
 	case ctx.Err() != nil:
 		o.Class, o.Err = ClassInterrupted, interrupted(ctx)
 	case errors.As(err, &noToken):
 		o.Class, o.Err, o.RetryAfter = ClassAuth, noToken, noToken.retryAfter
-	case limited.Err() != nil:
+	case o.Duration >= e.timeout:
 		o.Class, o.Err = ClassTimeout, e.late(connected)
 	default:
 		o.Class, o.Err = classify(err, connected), redact(err)
@@ -113,36 +116,36 @@ func (e *Endpoint) late(connected bool) error {
 	return &redacted{fmt.Sprintf("no %s within %s", missing, e.timeout), context.DeadlineExceeded}
 }
 
-// exchange makes the attempt's request, and once more with a new token if the one that was kept is refused. connected is
-// when there was a connection for it; zero: there was none.
-func (e *Endpoint) exchange(ctx context.Context, a *Attempt, at time.Time) (resp *http.Response, connected time.Time, err error) {
+// exchange makes the attempt's request, and once more with a new token if the one that was kept is refused.
+func (e *Endpoint) exchange(c *call, a *Attempt, at time.Time) (*http.Response, error) {
 	if e.auth == nil {
-		return e.roundTrip(ctx, a, nil, at)
+		return e.roundTrip(c, a, nil, at)
 	}
-	credential, waited, err := e.auth.get(ctx, nil)
+	limited, cancel := context.WithDeadline(c.Context, c.deadline) // not the call: whoever waits for a token ends by a context
+	defer cancel()
+	credential, waited, err := e.auth.get(limited, nil)
 	if err != nil {
-		return nil, time.Time{}, err
+		return nil, err
 	}
-	resp, connected, err = e.roundTrip(ctx, a, credential, at)
+	resp, err := e.roundTrip(c, a, credential, at)
 	if err != nil || resp.StatusCode != http.StatusUnauthorized || waited || !e.auth.renews() {
-		return resp, connected, err
+		return resp, err
 	}
 	_ = resp.Body.Close() // unread: a slow one must not take the time of what follows
-	credential, _, err = e.auth.get(ctx, credential)
+	c.connected = time.Time{}
+	credential, _, err = e.auth.get(limited, credential)
 	if err != nil {
-		return nil, time.Time{}, err
+		return nil, err
 	}
-	return e.roundTrip(ctx, a, credential, at)
+	return e.roundTrip(c, a, credential, at)
 }
 
-func (e *Endpoint) roundTrip(ctx context.Context, a *Attempt, as *credential, at time.Time) (*http.Response, time.Time, error) {
-	c := &call{Context: ctx}
+func (e *Endpoint) roundTrip(c *call, a *Attempt, as *credential, at time.Time) (*http.Response, error) {
 	req, err := e.request(c, a, as, at)
 	if err != nil {
-		return nil, time.Time{}, err
+		return nil, err
 	}
-	resp, err := e.client.Do(req)
-	return resp, c.connected, err
+	return e.client.Do(req)
 }
 
 // request builds what Do sends. The body is not copied, nor is it left to retryablehttp: its way of opening it again costs
@@ -160,13 +163,13 @@ func (e *Endpoint) request(c *call, a *Attempt, as *credential, at time.Time) (*
 	if err != nil {
 		return nil, err
 	}
-	header, host := e.header(c, a, as, body, at)
+	host := e.fill(c, a, as, body, at)
 	if host == "" {
 		host = target.Host
 	}
-	req := blank.WithContext(c.traced()) // a copy
-	req.Method, req.URL, req.Host, req.Header = a.Method, target, host, header
-	resent := replayed(a.Method, header)
+	req := blank.WithContext(c) // a copy
+	req.Method, req.URL, req.Host = a.Method, target, host
+	resent := replayed(a.Method, c.header)
 	if len(body) > 0 || resent {
 		c.body = body
 		c.reader.Reset(body)
@@ -181,8 +184,8 @@ func (e *Endpoint) request(c *call, a *Attempt, as *credential, at time.Time) (*
 	return &c.request, nil
 }
 
-// blank is what all requests have in common.
-var blank = &http.Request{Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
+// blank is what all requests have in common. Their headers are the call's: http.Client would copy them.
+var blank = &http.Request{Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: http.Header{}}
 
 // replayed says whether net/http takes a request for one that it may repeat by itself (Request.isReplayable).
 func replayed(method string, header http.Header) bool {
@@ -195,13 +198,13 @@ func replayed(method string, header http.Header) bool {
 	return plain || extended
 }
 
-// header makes the headers of one attempt, and the Host if the attempt has its own.
-func (e *Endpoint) header(c *call, a *Attempt, as *credential, body []byte, at time.Time) (header http.Header, host string) {
-	size := len(a.Header) + len(c.values) + 1
-	if as != nil {
-		size++
+// fill makes the headers of one attempt, and the Host if the attempt has its own.
+func (e *Endpoint) fill(c *call, a *Attempt, as *credential, body []byte, at time.Time) (host string) {
+	if c.header == nil {
+		c.header = headers.Get().(http.Header)
 	}
-	header = make(http.Header, size)
+	header := c.header
+	clear(header)
 	header["User-Agent"] = e.userAgent
 	for name, values := range a.Header {
 		header[textproto.CanonicalMIMEHeaderKey(name)] = values
@@ -223,24 +226,61 @@ func (e *Endpoint) header(c *call, a *Attempt, as *credential, body []byte, at t
 		c.values[4] = e.signer.sign(a.DeliveryID, timestamp, body)
 		header["Webhook-Signature"] = c.values[4:5:5]
 	}
-	return header, host
+	return host
 }
+
+// headers are maps that calls over HTTP/1.1 had: nobody has them any more when those end.
+var headers = sync.Pool{New: func() any { return make(http.Header, 16) }}
 
 // callKey finds the call in its request's context.
 type callKey struct{}
 
-// call is one attempt on its way. It is its request's context, and so reaches the policy's CheckRetry.
+// call is one attempt on its way. It is its requests' context, and so reaches the policy's CheckRetry and the pool. Its deadline is for
+// those who ask for it: what it costs a context to end by itself is spent where net/http needs that.
 type call struct {
 	context.Context
-	request retryablehttp.Request
-	trace   httptrace.ClientTrace
-	values  [5]string    // of the webhook-* headers, in one piece
-	body    []byte       // of the request
-	reader  bytes.Reader // of body, the first time that it is read
+	deadline time.Time
+	request  retryablehttp.Request
+	header   http.Header  // of the request that is on its way
+	values   [5]string    // of the webhook-* headers, in one piece
+	body     []byte       // of the request
+	reader   bytes.Reader // of body, the first time that it is read
 
 	conn      *wire     // the last connection that was got
-	connected time.Time // when it was
+	connected time.Time // when it was; zero: there was none
 	before    int64     // what had been written to it then
+	cancel    func()    // of the context that net/http got, nil if it got none
+}
+
+// Deadline is when the attempt's time is over.
+func (c *call) Deadline() (time.Time, bool) {
+	if earlier, ok := c.Context.Deadline(); ok && earlier.Before(c.deadline) {
+		return earlier, true
+	}
+	return c.deadline, true
+}
+
+// limited is a context that ends at the deadline, and tells the call which connection it got. It ends with the call.
+func (c *call) limited() context.Context {
+	ctx, cancel := context.WithDeadline(c, c.deadline)
+	if before := c.cancel; before != nil {
+		before()
+	}
+	c.cancel = cancel
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) { c.got(info.Conn) }})
+}
+
+// end is when the answer is read, or there is none.
+func (c *call) end() {
+	if c.cancel != nil {
+		c.cancel() // the headers may still be net/http's
+		return
+	}
+	if c.header != nil {
+		clear(c.header)
+		headers.Put(c.header)
+		c.header = nil
+	}
 }
 
 // reopen returns the request's body anew.
@@ -262,15 +302,12 @@ func callOf(ctx context.Context) *call {
 	return c
 }
 
-// traced returns the context that makes net/http tell the call which connection it got.
-func (c *call) traced() context.Context {
-	c.trace.GotConn = func(info httptrace.GotConnInfo) {
-		c.connected = time.Now()
-		if c.conn = wireOf(info.Conn); c.conn != nil {
-			c.before = c.conn.written.Load()
-		}
+// got notes the connection that a request goes over.
+func (c *call) got(conn net.Conn) {
+	c.connected = time.Now()
+	if c.conn = wireOf(conn); c.conn != nil {
+		c.before = c.conn.written.Load()
 	}
-	return httptrace.WithClientTrace(c, &c.trace)
 }
 
 // wrote says whether a byte was written to the connection that was got last. Other requests' bytes on a shared

@@ -84,7 +84,9 @@ func newPool(o Options, w wiring) *pool {
 		met:     map[string][]net.Conn{},
 	}
 	p.http1 = &http1.Transport{
-		Connect: p.connect, MaxConns: o.Concurrency, IdleTimeout: idleTimeout, MaxHeader: MaxResponseHeader,
+		Connect:   p.connect,
+		Connected: connected,
+		MaxConns:  o.Concurrency, IdleTimeout: idleTimeout, MaxHeader: MaxResponseHeader,
 	}
 	p.http2 = &http.Transport{
 		DialTLSContext:         p.dialMet,
@@ -108,38 +110,56 @@ func followNothing(*http.Request, []*http.Request) error { return http.ErrUseLas
 // errHTTP2 is http1's answer to a request whose host has chosen HTTP/2.
 var errHTTP2 = errors.New("the endpoint speaks HTTP/2")
 
+// RoundTrip sends a call's request with the call's headers, and others as they are.
 func (p *pool) RoundTrip(req *http.Request) (*http.Response, error) {
+	c := callOf(req.Context())
+	if c != nil {
+		if own := req.Header["Authorization"]; own != nil && c.header["Authorization"] == nil {
+			c.header["Authorization"] = own // http.Client's, of the user in the URL
+		}
+		req.Header = c.header
+	}
 	if err := validHeader(req.Header); err != nil {
 		return nil, err
 	}
-	resp, err := p.roundTrip(req)
+	resp, err := p.roundTrip(req, c)
 	if resp != nil {
 		resp.Header.Del("Location")
 	}
 	return resp, err
 }
 
-func (p *pool) roundTrip(req *http.Request) (*http.Response, error) {
+func (p *pool) roundTrip(req *http.Request, c *call) (*http.Response, error) {
 	if req.URL.Scheme == "https" {
 		if _, ok := p.speaks2.Load(req.URL.Host); ok {
-			return p.roundTrip2(req)
+			return p.roundTrip2(req, c)
 		}
 	}
 	resp, err := p.http1.RoundTrip(req)
 	if errors.Is(err, errHTTP2) {
 		p.speaks2.Store(req.URL.Host, struct{}{})
-		return p.roundTrip2(req)
+		return p.roundTrip2(req, c)
 	}
 	return resp, err
 }
 
 // roundTrip2 leaves a host that speaks HTTP/1.1 now to http1 from the next request on.
-func (p *pool) roundTrip2(req *http.Request) (*http.Response, error) {
+func (p *pool) roundTrip2(req *http.Request, c *call) (*http.Response, error) {
+	if c != nil {
+		req = req.WithContext(c.limited())
+	}
 	resp, err := p.http2.RoundTrip(req)
 	if resp != nil && resp.ProtoMajor == 1 {
 		p.speaks2.Delete(req.URL.Host)
 	}
 	return resp, err
+}
+
+// connected tells a call.
+func connected(ctx context.Context, conn net.Conn) {
+	if c := callOf(ctx); c != nil {
+		c.got(conn)
+	}
 }
 
 // connect opens a connection for http1. One that speaks HTTP/2 waits for http2 to ask for it.

@@ -9,6 +9,7 @@ import (
 	"math"
 	"net"
 	"net/http"
+	"os"
 	"sync"
 	"syscall"
 	"time"
@@ -61,6 +62,8 @@ var (
 func (c *conn) exchange(req *http.Request) (*http.Response, error) {
 	c.ctx = req.Context()
 	c.closing = wantsClose(req)
+	deadline, _ := c.ctx.Deadline() // zero: none
+	_ = c.SetDeadline(deadline)     // before the watch, which sets another one; a connection that takes none fails by itself
 	c.watched = context.AfterFunc(c.ctx, c.stop)
 	resp, err := c.ask(req)
 	if err != nil {
@@ -127,8 +130,11 @@ func (c *conn) Read(p []byte) (int, error) {
 // fail ends a request of which err became, and the connection. What it returns says whether it was the context that ended it.
 func (c *conn) fail(err error) error {
 	c.closing = true
-	if ctx := c.ctx; ctx.Err() != nil {
-		err = context.Cause(ctx)
+	switch {
+	case c.ctx.Err() != nil:
+		err = context.Cause(c.ctx)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		err = context.DeadlineExceeded
 	}
 	c.end()
 	return err

@@ -19,32 +19,54 @@ type pool struct {
 }
 
 func newPool(t *Transport, h Host) *pool {
-	p := &pool{transport: t, host: h, slots: make(chan struct{}, t.MaxConns)}
-	return p
+	return &pool{transport: t, host: h, slots: make(chan struct{}, t.MaxConns)}
 }
 
 // get is a connection for one request: an idle one if there is one that works.
-func (p *pool) get(ctx context.Context) (c *conn, reused bool, err error) {
-	if ctx.Err() != nil {
-		return nil, false, context.Cause(ctx)
+func (p *pool) get(ctx context.Context) (*conn, error) {
+	if err := p.take(ctx); err != nil {
+		return nil, err
 	}
-	select {
-	case p.slots <- struct{}{}:
-	case <-ctx.Done():
-		return nil, false, context.Cause(ctx)
-	}
-	for c = p.pop(); c != nil; c = p.pop() {
+	for c := p.pop(); c != nil; c = p.pop() {
 		if c.alive() {
-			return c, true, nil
+			return c, nil
 		}
 		_ = c.Close()
 	}
+	ctx, cancel := ending(ctx)
+	defer cancel()
 	opened, err := p.transport.Connect(ctx, p.host)
 	if err != nil {
 		<-p.slots
-		return nil, false, err
+		return nil, err
 	}
-	return newConn(opened, p), false, nil
+	return newConn(opened, p), nil
+}
+
+// take waits for a slot.
+func (p *pool) take(ctx context.Context) error {
+	select {
+	case p.slots <- struct{}{}:
+		return nil
+	default:
+	}
+	ctx, cancel := ending(ctx)
+	defer cancel()
+	select {
+	case p.slots <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// ending is a context that ends at the deadline of one that needn't do so by itself.
+func ending(ctx context.Context) (context.Context, context.CancelFunc) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return ctx, func() {}
+	}
+	return context.WithDeadline(ctx, deadline)
 }
 
 func (p *pool) pop() *conn {

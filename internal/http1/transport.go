@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/http/httptrace"
 	"net/url"
 	"sync"
 	"sync/atomic"
@@ -49,12 +48,14 @@ func HostOf(u *url.URL) (Host, error) {
 
 // Transport is a [http.RoundTripper]. Its exported fields are set before the first request. It is safe for concurrent use.
 //
-// A request ends when its context does: the error is the context's cause then. It is sent at most once; an idle connection that the
-// server has closed, or has said something on, isn't used. Trailers and 1xx answers are passed over, 101 closes the connection.
-// Of httptrace it calls GotConn.
+// A request ends when its context does, or at the deadline that this has: it needs no timer of its own. The error is the context's cause
+// then, or [context.DeadlineExceeded]. A request is sent at most once; an idle connection that the server has closed, or has said
+// something on, isn't used. Trailers and 1xx answers are passed over, 101 closes the connection.
 type Transport struct {
 	// Connect opens a connection, TLS included. Its errors are returned as they are.
 	Connect func(ctx context.Context, h Host) (net.Conn, error)
+	// Connected is told which connection a request gets, before anything is written to it. nil: nobody is.
+	Connected func(ctx context.Context, c net.Conn)
 	// MaxConns bounds the connections to a host; a request waits for one to be free.
 	MaxConns int
 	// IdleTimeout is how long a connection is kept without a request.
@@ -77,23 +78,23 @@ type known struct {
 
 // RoundTrip sends a request and reads the headers of its answer. The body of the answer must be read to its end, or be closed.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	c, reused, err := t.connFor(req)
+	c, err := t.connFor(req)
 	if err != nil {
 		if req.Body != nil {
 			_ = req.Body.Close()
 		}
 		return nil, err
 	}
-	if trace := httptrace.ContextClientTrace(req.Context()); trace != nil && trace.GotConn != nil {
-		trace.GotConn(httptrace.GotConnInfo{Conn: c.Conn, Reused: reused, WasIdle: reused})
+	if t.Connected != nil {
+		t.Connected(req.Context(), c.Conn)
 	}
 	return c.exchange(req)
 }
 
-func (t *Transport) connFor(req *http.Request) (c *conn, reused bool, err error) {
+func (t *Transport) connFor(req *http.Request) (*conn, error) {
 	p, err := t.poolOf(req.URL)
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
 	return p.get(req.Context())
 }
