@@ -25,12 +25,14 @@ type router struct {
 	recalled map[string]bool
 	// taken is the transaction of the latest row that was taken from the stream.
 	taken cdc.Transaction
+	again *time.Timer // for offer
 }
 
 func newRouter(p *pipeline, recordedUntil func() time.Time) *router {
 	return &router{
 		pipeline: p, recordedUntil: recordedUntil,
 		parsers: map[*cdc.Relation]*outbox.Parser{},
+		again:   time.NewTimer(lookAgain),
 	}
 }
 
@@ -285,16 +287,14 @@ func (r *router) offer(intake context.Context, p *plan, q *queue, d *delivery) a
 			}
 			return q.push(d, now, ample) // the endpoint moves: it will be sent sooner than it could be recorded and claimed
 		}
-		timer := time.NewTimer(lookAgain)
+		r.again.Reset(lookAgain)
 		select {
 		case <-q.room:
 		case <-r.budget.freed:
-		case <-timer.C:
+		case <-r.again.C:
 		case <-intake.Done():
-			timer.Stop()
 			return refusedStopped
 		}
-		timer.Stop()
 		r.charge(p, q, time.Since(now))
 	}
 }

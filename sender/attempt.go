@@ -164,9 +164,6 @@ func (e *Endpoint) request(c *call, a *Attempt, as *credential, at time.Time) (*
 		return nil, err
 	}
 	host := e.fill(c, a, as, body, at)
-	if host == "" {
-		host = target.Host
-	}
 	req := blank.WithContext(c) // a copy
 	req.Method, req.URL, req.Host = a.Method, target, host
 	resent := replayed(a.Method, c.header)
@@ -230,13 +227,13 @@ func (e *Endpoint) fill(c *call, a *Attempt, as *credential, body []byte, at tim
 }
 
 // headers are maps that calls over HTTP/1.1 had: nobody has them any more when those end.
-var headers = sync.Pool{New: func() any { return make(http.Header, 16) }}
+var headers = sync.Pool{New: func() any { return make(http.Header, 8) }}
 
 // callKey finds the call in its request's context.
 type callKey struct{}
 
-// call is one attempt on its way. It is its requests' context, and so reaches the policy's CheckRetry and the pool. Its deadline is for
-// those who ask for it: what it costs a context to end by itself is spent where net/http needs that.
+// call is one attempt on its way. It is its requests' context, and so reaches the policy's CheckRetry and the pool. It doesn't end at its
+// deadline: what that costs a context is spent where net/http needs it.
 type call struct {
 	context.Context
 	deadline time.Time
@@ -250,14 +247,6 @@ type call struct {
 	connected time.Time // when it was; zero: there was none
 	before    int64     // what had been written to it then
 	cancel    func()    // of the context that net/http got, nil if it got none
-}
-
-// Deadline is when the attempt's time is over.
-func (c *call) Deadline() (time.Time, bool) {
-	if earlier, ok := c.Context.Deadline(); ok && earlier.Before(c.deadline) {
-		return earlier, true
-	}
-	return c.deadline, true
 }
 
 // limited is a context that ends at the deadline, and tells the call which connection it got. It ends with the call.

@@ -86,6 +86,7 @@ func newPool(o Options, w wiring) *pool {
 	p.http1 = &http1.Transport{
 		Connect:   p.connect,
 		Connected: connected,
+		Deadline:  deadlineOf,
 		MaxConns:  o.Concurrency, IdleTimeout: idleTimeout, MaxHeader: MaxResponseHeader,
 	}
 	p.http2 = &http.Transport{
@@ -160,6 +161,14 @@ func connected(ctx context.Context, conn net.Conn) {
 	if c := callOf(ctx); c != nil {
 		c.got(conn)
 	}
+}
+
+// deadlineOf is a call's; other contexts end by themselves.
+func deadlineOf(ctx context.Context) time.Time {
+	if c := callOf(ctx); c != nil {
+		return c.deadline
+	}
+	return time.Time{}
 }
 
 // connect opens a connection for http1. One that speaks HTTP/2 waits for http2 to ask for it.

@@ -54,7 +54,7 @@ var past = time.Unix(1, 0)
 func (c *conn) interrupt() { _ = c.SetDeadline(past) }
 
 var (
-	readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 2<<10) }}
+	readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 1<<10) }}
 	writers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, 16<<10) }}
 )
 
@@ -62,8 +62,7 @@ var (
 func (c *conn) exchange(req *http.Request) (*http.Response, error) {
 	c.ctx = req.Context()
 	c.closing = wantsClose(req)
-	deadline, _ := c.ctx.Deadline() // zero: none
-	_ = c.SetDeadline(deadline)     // before the watch, which sets another one; a connection that takes none fails by itself
+	_ = c.SetDeadline(c.pool.transport.deadline(c.ctx)) // before the watch, which sets another one
 	c.watched = context.AfterFunc(c.ctx, c.stop)
 	resp, err := c.ask(req)
 	if err != nil {

@@ -33,7 +33,7 @@ func (p *pool) get(ctx context.Context) (*conn, error) {
 		}
 		_ = c.Close()
 	}
-	ctx, cancel := ending(ctx)
+	ctx, cancel := p.transport.ending(ctx)
 	defer cancel()
 	opened, err := p.transport.Connect(ctx, p.host)
 	if err != nil {
@@ -50,7 +50,7 @@ func (p *pool) take(ctx context.Context) error {
 		return nil
 	default:
 	}
-	ctx, cancel := ending(ctx)
+	ctx, cancel := p.transport.ending(ctx)
 	defer cancel()
 	select {
 	case p.slots <- struct{}{}:
@@ -58,15 +58,6 @@ func (p *pool) take(ctx context.Context) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-}
-
-// ending is a context that ends at the deadline of one that needn't do so by itself.
-func ending(ctx context.Context) (context.Context, context.CancelFunc) {
-	deadline, ok := ctx.Deadline()
-	if !ok {
-		return ctx, func() {}
-	}
-	return context.WithDeadline(ctx, deadline)
 }
 
 func (p *pool) pop() *conn {

@@ -48,14 +48,16 @@ func HostOf(u *url.URL) (Host, error) {
 
 // Transport is a [http.RoundTripper]. Its exported fields are set before the first request. It is safe for concurrent use.
 //
-// A request ends when its context does, or at the deadline that this has: it needs no timer of its own. The error is the context's cause
-// then, or [context.DeadlineExceeded]. A request is sent at most once; an idle connection that the server has closed, or has said
-// something on, isn't used. Trailers and 1xx answers are passed over, 101 closes the connection.
+// A request ends when its context does, and the error is the context's cause then. It is sent at most once; an idle connection that
+// the server has closed, or has said something on, isn't used. Trailers and 1xx answers are passed over, 101 closes the connection.
 type Transport struct {
 	// Connect opens a connection, TLS included. Its errors are returned as they are.
 	Connect func(ctx context.Context, h Host) (net.Conn, error)
 	// Connected is told which connection a request gets, before anything is written to it. nil: nobody is.
 	Connected func(ctx context.Context, c net.Conn)
+	// Deadline is when a request is to end with [context.DeadlineExceeded] although its context goes on, which costs less than a
+	// context that ends by itself. Zero: it is as its context says. nil: each is.
+	Deadline func(ctx context.Context) time.Time
 	// MaxConns bounds the connections to a host; a request waits for one to be free.
 	MaxConns int
 	// IdleTimeout is how long a connection is kept without a request.
@@ -130,6 +132,21 @@ func (t *Transport) Close() {
 	for _, p := range t.pools {
 		p.close()
 	}
+}
+
+func (t *Transport) deadline(ctx context.Context) time.Time {
+	if t.Deadline == nil {
+		return time.Time{}
+	}
+	return t.Deadline(ctx)
+}
+
+// ending is a context that ends at the request's deadline, too.
+func (t *Transport) ending(ctx context.Context) (context.Context, context.CancelFunc) {
+	if deadline := t.deadline(ctx); !deadline.IsZero() {
+		return context.WithDeadline(ctx, deadline)
+	}
+	return ctx, func() {}
 }
 
 // wantsClose reports whether the request says that the connection is to be closed behind it.

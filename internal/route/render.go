@@ -2,6 +2,7 @@ package route
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"strings"
 
@@ -17,7 +18,7 @@ import (
 type Request struct {
 	Method string
 	URL    string
-	Header http.Header // with Content-Type where there is a body
+	Header http.Header // with Content-Type where there is a body; it may be another request's, too, and isn't to be modified
 	Body   []byte      // nil: none
 }
 
@@ -119,7 +120,7 @@ func (s *scope) take(w *webhook, ds []*Delivery) {
 }
 
 func (s *scope) render(w *webhook) (r Request, p *Problem) {
-	r = Request{Method: w.method, Header: make(http.Header, len(w.headers)+1)}
+	r = Request{Method: w.method}
 	ready, p := s.holds(w.waitFor)
 	if p != nil {
 		return r, p
@@ -137,38 +138,45 @@ func (s *scope) render(w *webhook) (r Request, p *Problem) {
 	if r.URL, p = s.query(r.URL, w, bodiless); p != nil {
 		return r, p
 	}
-	if p = s.header(r.Header, w.headers); p != nil || bodiless {
+	if r.Header, p = s.header(w, bodiless); p != nil || bodiless {
 		return r, p
 	}
-	if r.Body, p = s.body(w); p != nil {
-		return r, p
-	}
-	if r.Header["Content-Type"] == nil {
-		r.Header["Content-Type"] = w.contentType()
-	}
-	return r, nil
+	r.Body, p = s.body(w)
+	return r, p
 }
 
-func (w *webhook) contentType() []string {
-	if w.form != nil {
-		return []string{"application/x-www-form-urlencoded"}
-	}
-	return []string{"application/json"}
-}
+// The headers of webhooks that have none of their own.
+var (
+	noHeader   = http.Header{}
+	jsonHeader = http.Header{"Content-Type": {"application/json"}}
+	formHeader = http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}
+)
 
-// header evaluates the headers. One that is null is left out.
-func (s *scope) header(made http.Header, headers []header) *Problem {
-	for _, h := range headers {
+// header evaluates the headers, with the type of the body. One that is null is left out.
+func (s *scope) header(w *webhook, bodiless bool) (http.Header, *Problem) {
+	preset := jsonHeader
+	switch {
+	case bodiless:
+		preset = noHeader
+	case w.form != nil:
+		preset = formHeader
+	}
+	if len(w.headers) == 0 {
+		return preset, nil
+	}
+	made := make(http.Header, len(w.headers)+1)
+	maps.Copy(made, preset)
+	for _, h := range w.headers {
 		value, p := s.value(h.value, cty.String, "A header must be a string, a number or a bool.")
 		if p != nil {
-			return p
+			return nil, p
 		}
 		if value.IsNull() {
 			continue
 		}
 		text := value.AsString()
 		if strings.ContainsFunc(text, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
-			return &Problem{
+			return nil, &Problem{
 				Summary: "Invalid header",
 				Detail:  "The value of the header " + h.name + " has a line break or another control character in it.",
 				Where:   where(h.value.Range()),
@@ -176,5 +184,5 @@ func (s *scope) header(made http.Header, headers []header) *Problem {
 		}
 		made[h.name] = []string{text}
 	}
-	return nil
+	return made, nil
 }
