@@ -17,11 +17,12 @@ const module = "github.com/walpost/walpost/"
 var allowed = map[string][]string{
 	"outbox":             {},
 	"cdc":                {"internal/failpoint"},
-	"sender":             {},
+	"sender":             {"internal/http1"},
 	"config":             {"outbox"},
 	"internal/route":     {"config", "outbox"},
 	"internal/ledger":    {"outbox", "internal/failpoint"},
 	"internal/failpoint": {},
+	"internal/http1":     {},
 	"internal/pgembed":   {},
 	"internal/pgtest":    {"internal/pgembed", "outbox"},
 	"internal/admin":     {"internal/ledger"},
