@@ -59,7 +59,7 @@ type adaptive struct {
 	alone   int           // failures since there was nothing left to cut
 
 	failures int // in the window
-	// answered and failed are what the latest attempts came to: a failure that finds more than latest halves both.
+	// answered and failed are what the latest attempts came to, half of latest at least and latest at most once there were as many.
 	answered, failed float64
 }
 
@@ -92,7 +92,7 @@ const (
 	// aloneMost is how many attempts fail, one at a time, until it isn't their number that is wrong.
 	aloneMost = 3
 	// failuresLeast and failuresShare are how many failures a window must have, and which share of the limit and of the latest
-	// attempts, to be more than chance; latest is how many attempts those are, once a few have failed.
+	// attempts, to be more than chance; latest is how many attempts those are.
 	failuresLeast, failuresShare, latest = 3, 0.05, 400
 )
 
@@ -129,6 +129,7 @@ func (a *adaptive) ended(window uint64, busy bool, o *sender.Outcome, now time.T
 	if !overloaded(o) {
 		a.alone = 0
 		a.answered++
+		a.forget()
 	}
 	switch {
 	case overloaded(o):
@@ -349,12 +350,17 @@ func (a *adaptive) hopeless() bool {
 func (a *adaptive) chance() bool {
 	a.failures++
 	a.failed++
-	if a.answered+a.failed > latest {
-		a.answered, a.failed = a.answered/2, a.failed/2
-	}
+	a.forget()
 	few := float64(a.failures) < max(failuresLeast, a.limit*failuresShare)
 	rare := a.failures < len(a.waits) && a.failed < failuresShare*(a.answered+a.failed)
 	return few || rare
+}
+
+// forget keeps to the latest attempts.
+func (a *adaptive) forget() {
+	if a.answered+a.failed > latest {
+		a.answered, a.failed = a.answered/2, a.failed/2
+	}
 }
 
 // later is the later of two times.

@@ -76,13 +76,18 @@ func (c *claimer) claim(ctx context.Context, p *plan) error {
 // else's retries out.
 func (c *claimer) takeTurns(ctx context.Context, p *plan, list []wanted) error {
 	slices.SortFunc(list, func(a, b wanted) int { return a.has.at.Compare(b.has.at) })
-	sharing := len(list)
+	sharing := int64(0) // who wants some, or has some
 	for _, q := range p.queues {
-		if q.holds().bytes > 0 && !slices.ContainsFunc(list, func(w wanted) bool { return w.queue == q }) {
+		if q.holds().bytes > 0 {
 			sharing++
 		}
 	}
-	share := c.budget.claimMost() / 2 / int64(sharing)
+	for _, w := range list {
+		if w.has.bytes == 0 {
+			sharing++
+		}
+	}
+	share := c.budget.claimMost() / 2 / max(1, sharing)
 	for i, w := range list {
 		room := share - w.has.bytes
 		if w.has.bytes == 0 {
