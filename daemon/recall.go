@@ -6,19 +6,40 @@ import (
 	"github.com/walpost/walpost/cdc"
 )
 
-// recall asks the ledger once for all deliveries of a batch that it may have: of rows that were read from the table, and of
-// those that the slot sends again after a kill. A question for each would make a long recovery several times longer, and
-// keep a backlog from melting when another daemon takes over. The answer is good for this batch alone: nobody else
-// records what the stream brings, and a row comes once.
-func (r *router) recall(batch cdc.Batch) error {
+// maxRecalled is for how many deliveries the ledger is asked at once, but for those of one row: a row may have hundreds.
+const maxRecalled = 16 << 10
+
+// recall asks the ledger once for all deliveries of a batch that it may have, or of its first rows: of rows that were read from the
+// table, and of those that the slot sends again after a kill. A question for each would make a long recovery several times longer,
+// and keep a backlog from melting when another daemon takes over. The answer is good for these rows alone, whose number is the
+// result: nobody else records what the stream brings, and a row comes once.
+func (r *router) recall(batch cdc.Batch) (rows int, err error) {
 	r.recalled = nil
+	ids, rows := r.doubtful(batch)
+	if len(ids) == 0 {
+		return rows, nil
+	}
+	known, err := r.known(ids)
+	if err != nil {
+		return 0, err
+	}
+	r.recalled = make(map[string]bool, len(ids))
+	for _, id := range ids {
+		_, r.recalled[id] = known[id]
+	}
+	return rows, nil
+}
+
+// doubtful are the deliveries of the batch's first rows that the ledger may have.
+func (r *router) doubtful(batch cdc.Batch) (ids []string, rows int) {
 	p, until := r.plan.Load(), r.recordedUntil()
-	var ids []string
-	for i := range batch {
-		if certain(&batch[i], batch[i].CommitTime, until) {
+	for rows < len(batch) && len(ids) < maxRecalled {
+		row := &batch[rows]
+		rows++
+		if certain(row, row.CommitTime, until) {
 			continue
 		}
-		e := event{source: batch[i]}
+		e := event{source: *row}
 		if r.parse(p, &e) != nil {
 			continue
 		}
@@ -27,18 +48,7 @@ func (r *router) recall(batch cdc.Batch) error {
 			ids = append(ids, deliveries[i].ID)
 		}
 	}
-	if len(ids) == 0 {
-		return nil
-	}
-	known, err := r.known(ids)
-	if err != nil {
-		return err
-	}
-	r.recalled = make(map[string]bool, len(ids))
-	for _, id := range ids {
-		_, r.recalled[id] = known[id]
-	}
-	return nil
+	return ids, rows
 }
 
 // maxBacklog is for how many rows the ledger is asked at once.

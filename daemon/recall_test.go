@@ -4,10 +4,15 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/walpost/walpost/cdc"
+	"github.com/walpost/walpost/config"
+	"github.com/walpost/walpost/internal/route"
 	"github.com/walpost/walpost/internal/pgtest"
 	"github.com/walpost/walpost/outbox"
 )
@@ -70,5 +75,47 @@ func TestBacklogIsJoined(t *testing.T) {
 	close(batches)
 	if got := r.backlog(cdc.Batch{row(-4)}, batches); len(got) != 2 {
 		t.Errorf("%d rows at the end of the stream, want 2", len(got))
+	}
+}
+
+// TestRecallIsBounded: rows that each have hundreds of deliveries are not asked about all at once.
+func TestRecallIsBounded(t *testing.T) {
+	t.Parallel()
+	const webhooks, rows = 300, 1000
+	var hcl strings.Builder
+	hcl.WriteString("database {\n url = \"postgres://localhost/x\"\n}\noutbox {\n messages = \"walpost\"\n}\n")
+	for i := range webhooks {
+		fmt.Fprintf(&hcl, "webhook \"w%d\" {\n topics = [\"*\"]\n url = \"http://127.0.0.1/%[1]d\"\n}\n", i)
+	}
+	cfg, diagnostics := config.Parse(map[string][]byte{"walpost.hcl": []byte(hcl.String())})
+	if diagnostics.HasErrors() {
+		t.Fatal(diagnostics)
+	}
+	table, diagnostics := route.Compile(cfg)
+	if diagnostics.HasErrors() {
+		t.Fatal(diagnostics)
+	}
+	now := time.Now()
+	r := &router{pipeline: &pipeline{}, recordedUntil: func() time.Time { return now }}
+	r.plan.Store(&plan{config: cfg, table: table})
+	batch := make(cdc.Batch, rows)
+	for i := range batch {
+		message := fmt.Sprintf(`{"id": %q, "aggregate_type": "contact", "aggregate_id": "1", "event_type": "contact.tagged", "payload": {"contact": {"id": 1}}}`, uuid.NewString())
+		batch[i] = cdc.Row{Message: true, Values: [][]byte{[]byte(message)}, CommitTime: now.Add(-time.Second)}
+	}
+	for taken, ids := 0, 0; taken < rows; {
+		some, n := r.doubtful(batch[taken:])
+		if ids += len(some); len(some) >= maxRecalled+webhooks || n == 0 || len(some) != n*webhooks {
+			t.Fatalf("%d deliveries of %d rows at once", len(some), n)
+		}
+		if taken += n; taken == rows && ids != rows*webhooks {
+			t.Errorf("%d deliveries in all, want %d", ids, rows*webhooks)
+		}
+	}
+	for i := range batch {
+		batch[i].CommitTime = now.Add(time.Second)
+	}
+	if some, n := r.doubtful(batch); len(some) != 0 || n != rows {
+		t.Errorf("%d deliveries of %d rows that the ledger can't know", len(some), n)
 	}
 }

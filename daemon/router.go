@@ -21,7 +21,7 @@ type router struct {
 	patience patience
 	// recordedUntil is when the ledger stops knowing deliveries of what the slot sends again.
 	recordedUntil func() time.Time
-	// recalled says of the deliveries of the present batch whether the ledger has them; nil unless it was asked.
+	// recalled says of the deliveries of the rows at hand whether the ledger has them; nil unless it was asked.
 	recalled map[string]bool
 	// taken is the transaction of the latest row that was taken from the stream.
 	taken cdc.Transaction
@@ -67,12 +67,17 @@ func (r *router) run(intake context.Context, batches <-chan cdc.Batch) error {
 // batch routes rows. Once the intake is stopped, only those of the transaction that was begun; over says that others
 // follow, which were never taken, so that the slot sends them again.
 func (r *router) batch(intake context.Context, batch cdc.Batch) (over bool, err error) {
-	if err := r.recall(batch); err != nil {
-		return true, err
-	}
+	recalled := 0 // rows
 	for i := range batch {
 		if intake.Err() != nil && batch[i].Transaction() != r.taken {
 			return true, nil
+		}
+		if i == recalled {
+			rows, err := r.recall(batch[i:])
+			if err != nil {
+				return true, err
+			}
+			recalled += rows
 		}
 		if err := r.row(intake, &batch[i]); err != nil {
 			return true, err
