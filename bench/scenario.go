@@ -86,7 +86,7 @@ func (s *scenario) connections() int {
 }
 
 // defaultConnections are the plain client's: more don't make it faster. defaultMost is walpost's default of `concurrency_max`.
-const defaultConnections, defaultMost = 32, 500
+const defaultConnections, defaultMost = 32, 1000
 
 // hcl is walpost's configuration for it.
 func (s *scenario) hcl(url string) string {

@@ -41,7 +41,7 @@ func (l *loader) decodeDefaults() {
 		queue:    1000,
 
 		auto:           true,
-		concurrencyMax: autoConcurrency,
+		concurrencyMax: maxConcurrency,
 	}
 	if b := l.one("defaults"); b != nil {
 		b.within = webhookScopes{request: b.requestScope(b.locals)}

@@ -195,7 +195,7 @@ func TestLoadDefaults(t *testing.T) {
 	equal(t, "webhook", w, Webhook{
 		Name: "w", Title: "w", Topics: []string{"*"}, Method: "POST", Envelope: EnvelopeGist,
 		Timeout: 10 * time.Second, Retry: []time.Duration{5 * time.Minute, time.Hour, 3 * time.Hour},
-		Enabled: true, Concurrency: 500, Auto: true, Queue: 1000,
+		Enabled: true, Concurrency: 1000, Auto: true, Queue: 1000,
 	})
 }
 

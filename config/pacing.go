@@ -32,10 +32,9 @@ func (r Rate) String() string {
 const (
 	// maxRate bounds the number of a rate, since each start in a window is remembered.
 	maxRate = 100_000
-	// maxConcurrency bounds `concurrency`, autoConcurrency is what "auto" stays within by default: 500 attempts of 20 ms are 25,000
-	// a second, which is what two cores send, and nearly what all webhooks together may run.
-	maxConcurrency  = 1000
-	autoConcurrency = 500
+	// maxConcurrency bounds `concurrency`, and is what "auto" stays within by default: 1000 attempts of 20 ms are 50,000 a second,
+	// more than two cores send, and nearly what all webhooks together may run.
+	maxConcurrency = 1000
 	// auto is the word for a concurrency that walpost finds.
 	auto = "auto"
 )

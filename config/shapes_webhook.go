@@ -15,7 +15,7 @@ var sharedArguments = []argument{
 	{name: "retry_on", is: isStatuses, example: `[403]`, doc: "Statuses that are retried, whatever `success`, `permanent`, `success_when` and `permanent_when` say."},
 	{name: "enabled", is: isABool, fallback: `true`, example: `false`, doc: "A webhook that isn't gets no deliveries."},
 	{name: "concurrency", is: `number or "auto"`, fallback: `"auto"`, example: `8`, doc: "Requests at a time, at most. `\"auto\"` begins with 4, finds how many are best by the time that answers take, and backs off on timeouts and on 429, 502, 503 and 504. A number is exact."},
-	{name: "concurrency_max", is: isANumber, fallback: `500`, example: `64`, doc: "What `concurrency = \"auto\"` stays within."},
+	{name: "concurrency_max", is: isANumber, fallback: `1000`, example: `64`, doc: "What `concurrency = \"auto\"` stays within."},
 	{name: "rate_limit", is: "rate", example: `"100/s"`, doc: "Requests in any second (`/s`), minute (`/m`) or hour (`/h`), at most, evenly spread. A batch counts as one. Each webhook has its own, in `defaults` too. Default: no limit."},
 	{name: "breaker", is: isABool, fallback: `false`, example: `true`, doc: "Stops sending to an endpoint that is dead, and probes it. Deliveries are owed meanwhile, without an attempt that counts."},
 	{name: "queue", is: isANumber, fallback: `1000`, example: `5000`, doc: "Deliveries that wait in memory, at most; a burst may exceed it while memory is ample and others have traffic. More go to the ledger."},

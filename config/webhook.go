@@ -53,7 +53,7 @@ type Webhook struct {
 	Auth    *Auth    // nil: none but what headers say
 
 	Enabled     bool
-	Concurrency int   // requests at a time, at most; default 500
+	Concurrency int   // requests at a time, at most; default 1000
 	Auto        bool  // how many within Concurrency is for walpost to find; default true
 	RateLimit   Rate  // requests in a time, at most; zero: no limit
 	Breaker     bool  // a dead endpoint is probed, and not sent to

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// crowd bounds the attempts of all webhooks together. Each costs some 40 KiB, with its connection and goroutines, so hundreds of
+// crowd bounds the attempts of all webhooks together. Each costs some 20 KiB, with its connection and its goroutine, so hundreds of
 // endpoints that never answer would cost more than all events that wait for them. The bound doesn't touch who can
 // answer: as long as less than half of it is used, every queue has its whole concurrency; beyond, a queue whose endpoint has
 // not answered lately keeps to its share; and at the bound, each queue does.
@@ -16,7 +16,7 @@ type crowd struct {
 
 const (
 	// maxAttempts is the bound. Shares may exceed it by half.
-	maxAttempts = 512
+	maxAttempts = 1024
 	// answeredLately is how long ago an endpoint must have answered to take more than its share.
 	answeredLately = 10 * time.Second
 	// spareBytes is what all queues together take although memory is short.
