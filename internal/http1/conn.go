@@ -2,6 +2,7 @@ package http1
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,10 +20,9 @@ const (
 	// inline is the longest body, in bytes, that is written before the answer is read: it fits into the buffers on the way, so
 	// that an answer which comes early needs no second goroutine.
 	inline = 32 << 10
-	// writeLate is how long the answer's end waits for the request's, on its way to be seen by us.
+	// writeLate is how long the answer's end waits for the request's, on its way to be seen by us, and how long a request that
+	// couldn't be written waits for the answer that says why.
 	writeLate = 50 * time.Millisecond
-	// informationalMost is how many 1xx answers one request may get.
-	informationalMost = 5
 )
 
 // conn is a connection, used by one request at a time.
@@ -39,11 +39,16 @@ type conn struct {
 	writing chan error  // gets one value when a request is written that is not yet; nil: it is
 	stop    func()      // interrupt, made once
 
-	look *look
+	under net.Conn // below TLS
+	look  *look
 }
 
 func newConn(opened net.Conn, p *pool) *conn {
-	c := &conn{Conn: opened, pool: p, look: lookAt(opened)}
+	c := &conn{Conn: opened, pool: p, under: opened}
+	if over, ok := opened.(interface{ NetConn() net.Conn }); ok {
+		c.under = over.NetConn()
+	}
+	c.look = lookAt(c.under)
 	c.stop = c.interrupt
 	return c
 }
@@ -54,7 +59,7 @@ var past = time.Unix(1, 0)
 func (c *conn) interrupt() { _ = c.SetDeadline(past) }
 
 var (
-	readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 1<<10) }}
+	readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 4<<10) }} // the most that trailers may have
 	writers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, 16<<10) }}
 )
 
@@ -68,7 +73,7 @@ func (c *conn) exchange(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, c.fail(err)
 	}
-	c.closing = c.closing || resp.Close || resp.StatusCode == http.StatusSwitchingProtocols
+	c.closing = c.closing || resp.Close || resp.StatusCode < 200
 	if resp.Body == http.NoBody {
 		c.end()
 	} else {
@@ -78,29 +83,53 @@ func (c *conn) exchange(req *http.Request) (*http.Response, error) {
 }
 
 func (c *conn) ask(req *http.Request) (*http.Response, error) {
-	if req.Body == nil || req.ContentLength >= 0 && req.ContentLength <= inline {
+	if req.Body == nil || req.Body == http.NoBody || 0 < req.ContentLength && req.ContentLength <= inline {
 		if err := c.send(req); err != nil {
 			return nil, err
 		}
 	} else {
 		written := make(chan error, 1)
 		c.writing = written
-		go func() { written <- c.send(req) }()
+		go func() {
+			err := c.send(req)
+			written <- err
+			if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+				_ = c.SetReadDeadline(time.Now().Add(writeLate)) // whoever gets half a request need not answer
+			}
+		}()
 	}
 	c.in = readers.Get().(*bufio.Reader)
 	c.in.Reset(c)
-	for range informationalMost + 1 {
-		c.quota = c.pool.transport.MaxHeader
+	resp, err := c.answer(req)
+	if err != nil && c.writing != nil {
+		select {
+		case failed := <-c.writing:
+			c.writing = nil
+			err = cmp.Or(failed, err)
+		default:
+		}
+	}
+	return resp, err
+}
+
+// answer reads the headers of the answer, those of informational ones before it included.
+func (c *conn) answer(req *http.Request) (*http.Response, error) {
+	c.quota = c.pool.transport.MaxHeader
+	for {
 		resp, err := http.ReadResponse(c.in, req)
 		if err != nil {
 			return nil, err
 		}
-		if resp.StatusCode >= 200 || resp.StatusCode == http.StatusSwitchingProtocols {
+		if !informational(resp.StatusCode) {
 			c.quota = math.MaxInt64
 			return resp, nil
 		}
 	}
-	return nil, errors.New("http1: too many informational answers")
+}
+
+// informational reports whether another answer follows. After 101 comes another protocol.
+func informational(status int) bool {
+	return status >= 100 && status < 200 && status != http.StatusSwitchingProtocols
 }
 
 // send writes the request, and closes its body.
@@ -170,49 +199,52 @@ func (c *conn) written(usable bool) bool {
 	return false
 }
 
-// body is an answer's body, whose end is that of the request.
+// body is an answer's body, whose end is that of the request. It is for one goroutine at a time.
 type body struct {
 	io.ReadCloser
 	conn *conn // nil: it has ended
+	err  error // with which it has: its reader is another request's now
 }
 
 // Read reads, and gives the connection back at the end.
 func (b *body) Read(p []byte) (int, error) {
+	if b.conn == nil {
+		return 0, b.err
+	}
 	n, err := b.ReadCloser.Read(p)
-	if err == nil || b.conn == nil {
-		return n, err
+	if err == nil {
+		return n, nil
 	}
 	c := b.conn
 	b.conn = nil
 	if errors.Is(err, io.EOF) {
 		c.end()
-		return n, err
+	} else {
+		err = c.fail(err)
 	}
-	return n, c.fail(err)
+	b.err = err
+	return n, err
 }
 
 // Close closes the connection if the body wasn't read to its end: to read the rest may take forever.
 func (b *body) Close() error {
 	if c := b.conn; c != nil {
-		b.conn = nil
+		b.conn, b.err = nil, http.ErrBodyReadAfterClose
 		c.closing = true
 		c.end()
 	}
 	return nil
 }
 
-// look finds out whether there is something to be read on an idle connection, its end included.
+// look finds out whether there is something to be read on an idle socket, its end included.
 type look struct {
 	raw   syscall.RawConn
-	peek  func(fd uintptr) bool
+	peek  func(fd uintptr)
 	quiet bool
 }
 
 // lookAt is nil if there is no socket to look at.
 func lookAt(c net.Conn) *look {
-	if over, ok := c.(interface{ NetConn() net.Conn }); ok { // TLS
-		c = over.NetConn()
-	}
 	socket, ok := c.(syscall.Conn)
 	if !ok {
 		return nil
@@ -222,18 +254,22 @@ func lookAt(c net.Conn) *look {
 		return nil
 	}
 	l := &look{raw: raw}
-	l.peek = func(fd uintptr) bool {
-		l.quiet = quiet(fd)
-		return true
-	}
+	l.peek = func(fd uintptr) { l.quiet = quiet(fd) }
 	return l
 }
 
 // alive reports whether an idle connection may be used. Nothing is to be read from it: neither its end, nor an answer to nothing.
 func (c *conn) alive() bool {
-	if c.look == nil {
-		return true
+	if c.look != nil {
+		// Not by Read, for which the deadline of the last request holds.
+		if err := c.look.raw.Control(c.look.peek); err != nil || !c.look.quiet {
+			return false
+		}
+		if c.under == c.Conn {
+			return true
+		}
 	}
-	c.look.quiet = false
-	return c.look.raw.Read(c.look.peek) == nil && c.look.quiet
+	_ = c.SetReadDeadline(past) // TLS may have read more than the last answer, which the socket has no more
+	_, err := c.Conn.Read(make([]byte, 1))
+	return errors.Is(err, os.ErrDeadlineExceeded)
 }
