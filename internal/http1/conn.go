@@ -28,7 +28,8 @@ const (
 // conn is a connection, used by one request at a time.
 type conn struct {
 	net.Conn
-	pool      *pool
+	transport *Transport
+	host      *host
 	idleSince time.Time
 
 	in      *bufio.Reader // while an answer is read; nil otherwise
@@ -43,8 +44,8 @@ type conn struct {
 	look  *look
 }
 
-func newConn(opened net.Conn, p *pool) *conn {
-	c := &conn{Conn: opened, pool: p, under: opened}
+func newConn(opened net.Conn, t *Transport, h *host) *conn {
+	c := &conn{Conn: opened, transport: t, host: h, under: opened}
 	if over, ok := opened.(interface{ NetConn() net.Conn }); ok {
 		c.under = over.NetConn()
 	}
@@ -67,7 +68,7 @@ var (
 func (c *conn) exchange(req *http.Request) (*http.Response, error) {
 	c.ctx = req.Context()
 	c.closing = wantsClose(req)
-	_ = c.SetDeadline(c.pool.transport.deadline(c.ctx)) // before the watch, which sets another one
+	_ = c.SetDeadline(c.transport.deadline(c.ctx)) // before the watch, which sets another one
 	c.watched = context.AfterFunc(c.ctx, c.stop)
 	resp, err := c.ask(req)
 	if err != nil {
@@ -114,7 +115,7 @@ func (c *conn) ask(req *http.Request) (*http.Response, error) {
 
 // answer reads the headers of the answer, those of informational ones before it included.
 func (c *conn) answer(req *http.Request) (*http.Response, error) {
-	c.quota = c.pool.transport.MaxHeader
+	c.quota = c.transport.MaxHeader
 	for {
 		resp, err := http.ReadResponse(c.in, req)
 		if err != nil {
@@ -148,7 +149,7 @@ func (c *conn) send(req *http.Request) error {
 // Read reads up to the quota.
 func (c *conn) Read(p []byte) (int, error) {
 	if c.quota <= 0 {
-		return 0, fmt.Errorf("http1: response headers exceed %d bytes", c.pool.transport.MaxHeader)
+		return 0, fmt.Errorf("http1: response headers exceed %d bytes", c.transport.MaxHeader)
 	}
 	n, err := c.Conn.Read(p[:min(int64(len(p)), c.quota)])
 	c.quota -= int64(n)
@@ -179,7 +180,7 @@ func (c *conn) end() {
 		readers.Put(c.in)
 	}
 	c.in, c.ctx, c.watched, c.writing = nil, nil, nil, nil
-	c.pool.put(c, usable)
+	c.transport.put(c, usable)
 }
 
 // written waits until the request isn't written any more, so that nobody who counts bytes counts too early. What is not written in
@@ -258,8 +259,15 @@ func lookAt(c net.Conn) *look {
 	return l
 }
 
+// cut closes the connection without TLS's goodbye, for which a peer that doesn't read would have five seconds.
+func (c *conn) cut() { _ = c.under.Close() }
+
 // alive reports whether an idle connection may be used. Nothing is to be read from it: neither its end, nor an answer to nothing.
+// It isn't old by the clock on the wall either, which goes on while a machine sleeps.
 func (c *conn) alive() bool {
+	if time.Now().Round(0).Sub(c.idleSince) >= c.transport.IdleTimeout {
+		return false
+	}
 	if c.look != nil {
 		// Not by Read, for which the deadline of the last request holds.
 		if err := c.look.raw.Control(c.look.peek); err != nil || !c.look.quiet {

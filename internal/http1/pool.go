@@ -2,123 +2,181 @@ package http1
 
 import (
 	"context"
-	"sync"
+	"slices"
 	"time"
 )
 
-// pool has the connections to one host.
-type pool struct {
-	transport *Transport
-	host      Host
-	slots     chan struct{} // as many as there may be connections; one is taken for as long as a connection is in use
-
-	mu     sync.Mutex
-	idle   []*conn // the one that was used last is last, and the next to be used: what isn't needed becomes old
-	sweep  *time.Timer
-	closed bool
-}
-
-func newPool(t *Transport, h Host) *pool {
-	return &pool{transport: t, host: h, slots: make(chan struct{}, t.MaxConns)}
+// host is one that has requests or idle connections.
+type host struct {
+	Host
+	slots chan struct{} // as many as there may be connections; one is taken for as long as a connection is in use
+	users int           // requests and idle connections; under the transport's lock
 }
 
 // get is a connection for one request: an idle one if there is one that works.
-func (p *pool) get(ctx context.Context) (*conn, error) {
-	if err := p.take(ctx); err != nil {
+func (t *Transport) get(ctx context.Context, to Host) (*conn, error) {
+	h := t.enter(to)
+	if err := t.take(ctx, h); err != nil {
+		t.leave(h)
 		return nil, err
 	}
-	for c := p.pop(); c != nil; c = p.pop() {
+	for c := t.pop(h); c != nil; c = t.pop(h) {
 		if c.alive() {
 			return c, nil
 		}
-		_ = c.Close()
+		c.cut()
 	}
-	ctx, cancel := p.transport.ending(ctx)
+	ctx, cancel := t.ending(ctx)
 	defer cancel()
-	opened, err := p.transport.Connect(ctx, p.host)
+	opened, err := t.Connect(ctx, to)
 	if err != nil {
-		<-p.slots
+		<-h.slots
+		t.leave(h)
 		return nil, err
 	}
-	return newConn(opened, p), nil
-}
-
-// take waits for a slot.
-func (p *pool) take(ctx context.Context) error {
-	select {
-	case p.slots <- struct{}{}:
-		return nil
-	default:
-	}
-	ctx, cancel := p.transport.ending(ctx)
-	defer cancel()
-	select {
-	case p.slots <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
-func (p *pool) pop() *conn {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	last := len(p.idle) - 1
-	if last < 0 {
-		return nil
-	}
-	c := p.idle[last]
-	p.idle[last] = nil
-	p.idle = p.idle[:last]
-	return c
+	return newConn(opened, t, h), nil
 }
 
 // put gives a connection back, whether it can be used again or not.
-func (p *pool) put(c *conn, usable bool) {
-	if !usable || !p.keep(c) {
-		_ = c.Close()
+func (t *Transport) put(c *conn, usable bool) {
+	h := c.host
+	if !usable {
+		c.cut()
+		t.leave(h)
+	} else if surplus := t.keep(c); surplus != nil {
+		surplus.cut()
 	}
-	<-p.slots // behind it, so that who waits finds the connection
+	<-h.slots // behind it, so that who waits finds the connection
 }
 
-func (p *pool) keep(c *conn) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.closed {
-		return false
+// enter counts a request to a host.
+func (t *Transport) enter(to Host) *host {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	h := t.hosts[to]
+	if h == nil {
+		if t.hosts == nil {
+			t.hosts = map[Host]*host{}
+		}
+		h = &host{Host: to, slots: make(chan struct{}, t.MaxConns)}
+		t.hosts[to] = h
+	}
+	h.users++
+	return h
+}
+
+// leave ends what enter began.
+func (t *Transport) leave(h *host) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.left(h)
+}
+
+// left forgets a host that nothing is left of: URLs may name new ones for ever. The lock is held.
+func (t *Transport) left(h *host) {
+	if h.users--; h.users == 0 {
+		delete(t.hosts, h.Host)
+	}
+}
+
+// take waits for a slot. Nothing is sent for a context that has ended.
+func (t *Transport) take(ctx context.Context, h *host) error {
+	select {
+	case h.slots <- struct{}{}:
+	default:
+		limited, cancel := t.ending(ctx)
+		defer cancel()
+		select {
+		case h.slots <- struct{}{}:
+		case <-limited.Done():
+			return context.Cause(limited)
+		}
+	}
+	if ctx.Err() != nil {
+		<-h.slots
+		return context.Cause(ctx)
+	}
+	return nil
+}
+
+// pop takes the connection of the host that was used last, if one is idle: what isn't needed becomes old.
+func (t *Transport) pop(h *host) *conn {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for i, c := range slices.Backward(t.idle) {
+		if c.host == h {
+			t.idle = slices.Delete(t.idle, i, i+1)
+			t.left(h) // who takes it is counted itself
+			return c
+		}
+	}
+	return nil
+}
+
+// keep makes a connection an idle one, which counts in place of its request. What it returns is one too many.
+func (t *Transport) keep(c *conn) (surplus *conn) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		t.left(c.host)
+		return c
 	}
 	c.idleSince = time.Now()
-	p.idle = append(p.idle, c)
-	if p.sweep == nil {
-		p.sweep = time.AfterFunc(p.transport.IdleTimeout, p.closeOld)
+	t.idle = append(t.idle, c)
+	if t.sweep == nil {
+		t.sweep = time.AfterFunc(t.IdleTimeout, t.closeOld)
 	}
-	return true
+	if len(t.idle) <= t.MaxConns {
+		return nil
+	}
+	return t.remove(1)[0]
+}
+
+// remove takes the n oldest out of what is idle. The lock is held.
+func (t *Transport) remove(n int) []*conn {
+	removed := slices.Clone(t.idle[:n])
+	t.idle = slices.Delete(t.idle, 0, n)
+	for _, c := range removed {
+		t.left(c.host)
+	}
+	return removed
 }
 
 // closeOld closes what has been idle for too long, and comes again when there is something else that may be.
-func (p *pool) closeOld() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	now, n := time.Now(), 0
-	for n < len(p.idle) && now.Sub(p.idle[n].idleSince) >= p.transport.IdleTimeout {
-		_ = p.idle[n].Close()
-		n++
-	}
-	p.idle = append(p.idle[:0:0], p.idle[n:]...) // a pool that shrinks gives its memory back
-	if p.sweep = nil; len(p.idle) > 0 && !p.closed {
-		p.sweep = time.AfterFunc(p.transport.IdleTimeout-now.Sub(p.idle[0].idleSince), p.closeOld)
+func (t *Transport) closeOld() {
+	for _, c := range t.removeOld(time.Now()) {
+		_ = c.Close()
 	}
 }
 
-func (p *pool) close() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.closed = true
-	for _, c := range p.idle {
+func (t *Transport) removeOld(now time.Time) []*conn {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n := 0
+	for n < len(t.idle) && now.Sub(t.idle[n].idleSince) >= t.IdleTimeout {
+		n++
+	}
+	old := t.remove(n)
+	t.idle = slices.Clone(t.idle) // gives memory back
+	if t.sweep = nil; len(t.idle) > 0 {
+		t.sweep = time.AfterFunc(t.IdleTimeout-now.Sub(t.idle[0].idleSince), t.closeOld)
+	}
+	return old
+}
+
+// Close closes the idle connections, and those that are in use after their requests.
+func (t *Transport) Close() {
+	for _, c := range t.removeAll() {
 		_ = c.Close()
 	}
-	p.idle = nil
-	if p.sweep != nil {
-		p.sweep.Stop()
+}
+
+func (t *Transport) removeAll() []*conn {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.closed = true
+	if t.sweep != nil {
+		t.sweep.Stop()
 	}
+	return t.remove(len(t.idle))
 }

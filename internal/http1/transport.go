@@ -39,8 +39,10 @@ func HostOf(u *url.URL) (Host, error) {
 	if h.Name == "" {
 		return Host{}, fmt.Errorf("http1: the URL has no host")
 	}
-	if name, err := idna.Lookup.ToASCII(h.Name); err == nil && !ascii(h.Name) {
-		h.Name = name
+	if !ascii(h.Name) {
+		if name, err := idna.Lookup.ToASCII(h.Name); err == nil {
+			h.Name = name
+		}
 	}
 	h.Address = net.JoinHostPort(h.Name, port)
 	return h, nil
@@ -58,27 +60,30 @@ type Transport struct {
 	// Deadline is when a request is to end with [context.DeadlineExceeded] although its context goes on, which costs less than a
 	// context that ends by itself. Zero: it is as its context says. nil: each is.
 	Deadline func(ctx context.Context) time.Time
-	// MaxConns bounds the connections to a host; a request waits for one to be free.
+	// MaxConns bounds the connections to a host; a request waits for one to be free. Of all hosts together as many may be idle.
 	MaxConns int
 	// IdleTimeout is how long a connection is kept without a request.
 	IdleTimeout time.Duration
-	// MaxHeader is how many bytes of response headers are read. Informational answers have as many each.
+	// MaxHeader is how many bytes of response headers are read, those of informational answers included.
 	MaxHeader int64
 
 	last atomic.Pointer[known]
 
 	mu     sync.Mutex
-	pools  map[Host]*pool
+	hosts  map[Host]*host
+	idle   []*conn // of all hosts, in the order in which they became so
+	sweep  *time.Timer
 	closed bool
 }
 
-// known is the pool of the URL that was asked for last: most clients have but one.
+// known is the host of the URL that was asked for last: most clients have but one.
 type known struct {
-	url  *url.URL
-	pool *pool
+	scheme, host string
+	to           Host
 }
 
-// RoundTrip sends a request and reads the headers of its answer. The body of the answer must be read to its end, or be closed.
+// RoundTrip sends a request and reads the headers of its answer. The body of the answer must be read to its end, or be closed, by one
+// goroutine. The request's is read from memory: what waits in its Read isn't interrupted. Method and headers are sent unchecked.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	c, err := t.connFor(req)
 	if err != nil {
@@ -94,44 +99,22 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 func (t *Transport) connFor(req *http.Request) (*conn, error) {
-	p, err := t.poolOf(req.URL)
+	to, err := t.hostOf(req.URL)
 	if err != nil {
 		return nil, err
 	}
-	return p.get(req.Context())
+	return t.get(req.Context(), to)
 }
 
-func (t *Transport) poolOf(u *url.URL) (*pool, error) {
-	if k := t.last.Load(); k != nil && k.url == u {
-		return k.pool, nil
+func (t *Transport) hostOf(u *url.URL) (Host, error) {
+	if k := t.last.Load(); k != nil && k.scheme == u.Scheme && k.host == u.Host {
+		return k.to, nil
 	}
-	h, err := HostOf(u)
-	if err != nil {
-		return nil, err
+	to, err := HostOf(u)
+	if err == nil {
+		t.last.Store(&known{u.Scheme, u.Host, to})
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	p := t.pools[h]
-	if p == nil {
-		if t.pools == nil {
-			t.pools = map[Host]*pool{}
-		}
-		p = newPool(t, h)
-		p.closed = t.closed
-		t.pools[h] = p
-	}
-	t.last.Store(&known{u, p})
-	return p, nil
-}
-
-// Close closes the idle connections, and those that are in use after their requests.
-func (t *Transport) Close() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.closed = true
-	for _, p := range t.pools {
-		p.close()
-	}
+	return to, err
 }
 
 func (t *Transport) deadline(ctx context.Context) time.Time {
