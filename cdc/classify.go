@@ -1,13 +1,13 @@
 package cdc
 
 import (
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/walpost/walpost/internal/pglogin"
 )
 
 // SQLSTATEs that mean something to a consumer of logical replication.
@@ -38,8 +38,7 @@ func classifyConnect(err error, o Options, established bool) error {
 	if established {
 		return classify(err, o)
 	}
-	var certificate *tls.CertificateVerificationError
-	if errors.As(err, &certificate) || refusedTLS(err) {
+	if pglogin.DisagreesOnTLS(err) {
 		return &SetupError{
 			Problem: "the server and the connection string disagree about TLS",
 			Fix:     "set sslmode (and sslrootcert) in the connection string to what the server offers",
@@ -71,16 +70,6 @@ func classifyConnect(err error, o Options, established bool) error {
 		}
 	}
 	return classify(err, o)
-}
-
-// refusedTLS reports whether every try of a login failed for TLS. Unless sslmode demands it, another one follows without,
-// and says what is wrong.
-func refusedTLS(err error) bool {
-	var tries interface{ Unwrap() []error }
-	if errors.As(err, &tries) {
-		return !slices.ContainsFunc(tries.Unwrap(), func(try error) bool { return !refusedTLS(try) })
-	}
-	return strings.Contains(err.Error(), "server refused TLS connection")
 }
 
 // classify turns an error of the server into what it means here. It goes by SQLSTATE, and by text only where

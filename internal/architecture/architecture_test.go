@@ -16,11 +16,12 @@ const module = "github.com/walpost/walpost/"
 // allowed is, for each room, which other rooms it may know. Arrows point down only.
 var allowed = map[string][]string{
 	"outbox":             {},
-	"cdc":                {"internal/failpoint"},
+	"cdc":                {"internal/failpoint", "internal/pglogin"},
 	"sender":             {"internal/http1"},
 	"config":             {"outbox"},
 	"internal/route":     {"config", "outbox"},
-	"internal/ledger":    {"outbox", "internal/failpoint"},
+	"internal/ledger":    {"outbox", "internal/failpoint", "internal/pglogin"},
+	"internal/pglogin":   {},
 	"internal/failpoint": {},
 	"internal/http1":     {},
 	"internal/pgembed":   {},

@@ -2,13 +2,14 @@ package ledger
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"io"
 	"net"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/walpost/walpost/internal/pglogin"
 )
 
 // passing are the SQLSTATEs, or their first two characters, of what waiting may cure: lost connections, too few of
@@ -28,26 +29,11 @@ func Passing(err error) bool {
 		}
 		return false
 	}
-	var certificate *tls.CertificateVerificationError
-	if errors.As(err, &certificate) || err != nil && refusedTLS(err) {
+	if pglogin.DisagreesOnTLS(err) {
 		return false
 	}
 	var connect *pgconn.ConnectError
 	var network net.Error
 	return pgconn.SafeToRetry(err) || errors.As(err, &connect) || errors.As(err, &network) || errors.Is(err, context.DeadlineExceeded) ||
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
-}
-
-// refusedTLS reports whether every try of a login failed for TLS. Unless sslmode demands it, another one follows without.
-func refusedTLS(err error) bool {
-	var tries interface{ Unwrap() []error }
-	if !errors.As(err, &tries) {
-		return strings.Contains(err.Error(), "server refused TLS connection")
-	}
-	for _, try := range tries.Unwrap() {
-		if !refusedTLS(try) {
-			return false
-		}
-	}
-	return true
 }
