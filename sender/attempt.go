@@ -166,16 +166,13 @@ func (e *Endpoint) request(c *call, a *Attempt, as *credential, at time.Time) (*
 	host := e.fill(c, a, as, body, at)
 	req := blank.WithContext(c) // a copy
 	req.Method, req.URL, req.Host = a.Method, target, host
-	resent := replayed(a.Method, c.header)
-	if len(body) > 0 || resent {
+	if len(body) > 0 {
 		c.body = body
 		c.reader.Reset(body)
 		req.Body, req.ContentLength = io.NopCloser(&c.reader), int64(len(body))
-	}
-	if len(body) > 0 && !resent {
-		// net/http sends what it takes for harmless twice when a kept connection closes on it, even after it was written.
-		// Such a request gets a body, if an empty one, but no GetBody: so it cannot, and the policy decides.
-		req.GetBody = c.reopen
+		if !replayed(a.Method, c.header) { // see roundTrip2
+			req.GetBody = c.reopen
+		}
 	}
 	c.request.Request = req
 	return &c.request, nil

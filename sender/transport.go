@@ -53,12 +53,10 @@ type pool struct {
 	timeout time.Duration // of connecting for nobody in particular
 	http1   *http1.Transport
 	http2   *http.Transport
-	// speaks2 has the hosts, as URLs name them, that chose HTTP/2.
-	speaks2 sync.Map
 
-	mu sync.Mutex
-	// met are connections on their way to http2, by address: their hosts chose HTTP/2 when http1 opened them.
-	met map[string][]net.Conn
+	mu      sync.Mutex
+	speaks2 map[string]struct{} // the hosts, as URLs name them, that chose HTTP/2
+	met     []*speaksHTTP2      // what is on its way from http1, which opened it, to http2
 }
 
 func newPool(o Options, w wiring) *pool {
@@ -81,7 +79,7 @@ func newPool(o Options, w wiring) *pool {
 			ClientSessionCache: tls.NewLRUClientSessionCache(o.Concurrency),
 		},
 		timeout: o.Timeout,
-		met:     map[string][]net.Conn{},
+		speaks2: map[string]struct{}{},
 	}
 	p.http1 = &http1.Transport{
 		Connect:   p.connect,
@@ -108,9 +106,6 @@ func newPool(o Options, w wiring) *pool {
 // followNothing is every client's CheckRedirect.
 func followNothing(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
-// errHTTP2 is http1's answer to a request whose host has chosen HTTP/2.
-var errHTTP2 = errors.New("the endpoint speaks HTTP/2")
-
 // RoundTrip sends a call's request with the call's headers, and others as they are.
 func (p *pool) RoundTrip(req *http.Request) (*http.Response, error) {
 	c := callOf(req.Context())
@@ -121,6 +116,9 @@ func (p *pool) RoundTrip(req *http.Request) (*http.Response, error) {
 		req.Header = c.header
 	}
 	if err := validHeader(req.Header); err != nil {
+		if req.Body != nil {
+			_ = req.Body.Close()
+		}
 		return nil, err
 	}
 	resp, err := p.roundTrip(req, c)
@@ -130,30 +128,22 @@ func (p *pool) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
+// roundTrip asks over HTTP/1.1 first. That a request's body is closed then doesn't matter: it is memory.
 func (p *pool) roundTrip(req *http.Request, c *call) (*http.Response, error) {
-	if req.URL.Scheme == "https" {
-		if _, ok := p.speaks2.Load(req.URL.Host); ok {
-			return p.roundTrip2(req, c)
-		}
-	}
-	resp, err := p.http1.RoundTrip(req)
-	if errors.Is(err, errHTTP2) {
-		p.speaks2.Store(req.URL.Host, struct{}{})
+	if req.URL.Scheme == "https" && p.knownToSpeak2(req.URL.Host) {
 		return p.roundTrip2(req, c)
 	}
-	return resp, err
-}
-
-// roundTrip2 leaves a host that speaks HTTP/1.1 now to http1 from the next request on.
-func (p *pool) roundTrip2(req *http.Request, c *call) (*http.Response, error) {
-	if c != nil {
-		req = req.WithContext(c.limited())
+	resp, err := p.http1.RoundTrip(req)
+	if err == nil {
+		return resp, nil
 	}
-	resp, err := p.http2.RoundTrip(req)
-	if resp != nil && resp.ProtoMajor == 1 {
-		p.speaks2.Delete(req.URL.Host)
+	var chosen *speaksHTTP2
+	if !errors.As(err, &chosen) {
+		return nil, err
 	}
-	return resp, err
+	p.meet(req.URL.Host, chosen)
+	defer p.part(chosen)
+	return p.roundTrip2(req, c)
 }
 
 // connected tells a call.
@@ -171,7 +161,7 @@ func deadlineOf(ctx context.Context) time.Time {
 	return time.Time{}
 }
 
-// connect opens a connection for http1. One that speaks HTTP/2 waits for http2 to ask for it.
+// connect opens a connection for http1.
 func (p *pool) connect(ctx context.Context, h http1.Host) (net.Conn, error) {
 	if !h.TLS {
 		return p.dial(ctx, "tcp", h.Address)
@@ -180,28 +170,7 @@ func (p *pool) connect(ctx context.Context, h http1.Host) (net.Conn, error) {
 	if err != nil || conn.ConnectionState().NegotiatedProtocol != "h2" {
 		return conn, err
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.met[h.Address] = append(p.met[h.Address], conn)
-	return nil, errHTTP2
-}
-
-// dialMet is how http2 connects.
-func (p *pool) dialMet(ctx context.Context, network, address string) (net.Conn, error) {
-	p.mu.Lock()
-	if met := p.met[address]; len(met) > 0 {
-		defer p.mu.Unlock()
-		p.met[address] = met[1:]
-		return met[0], nil
-	}
-	p.mu.Unlock()
-	name, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, p.timeout) // net/http connects for whoever asks next, beyond the request's own time
-	defer cancel()
-	return p.dialTLS(ctx, network, name, address)
+	return nil, &speaksHTTP2{h.Address, conn}
 }
 
 func (p *pool) dialTLS(ctx context.Context, network, name, address string) (*tls.Conn, error) {

@@ -196,8 +196,8 @@ func (c *conn) written(usable bool) bool {
 		}
 	}
 	c.interrupt()
-	<-c.writing
-	return false
+	err := <-c.writing
+	return usable && err == nil
 }
 
 // body is an answer's body, whose end is that of the request. It is for one goroutine at a time.
