@@ -58,7 +58,7 @@ type Options struct {
 }
 
 // Endpoint sends attempts through a connection pool of its own, so that no other endpoint's failures reach it. It has no
-// goroutine apart from those of open connections. It is safe for concurrent use.
+// goroutine apart from those of HTTP/2 connections. It is safe for concurrent use.
 type Endpoint struct {
 	timeout   time.Duration
 	userAgent []string
