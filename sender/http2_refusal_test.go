@@ -1,6 +1,7 @@
 package sender
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/binary"
@@ -156,7 +157,11 @@ func (f *framed) listen() (url string, roots *x509.CertPool) {
 			if err != nil {
 				return
 			}
-			serving.Go(func() { f.serve(conn) })
+			serving.Go(func() {
+				stop := context.AfterFunc(f.t.Context(), func() { _ = conn.Close() }) // net/http keeps one whose last stream isn't gone when it is closed
+				defer stop()
+				f.serve(conn)
+			})
 		}
 	})
 	f.t.Cleanup(func() {
