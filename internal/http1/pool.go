@@ -157,7 +157,6 @@ func (t *Transport) removeOld(now time.Time) []*conn {
 		n++
 	}
 	old := t.remove(n)
-	t.idle = slices.Clone(t.idle) // gives memory back
 	if t.sweep = nil; len(t.idle) > 0 {
 		t.sweep = time.AfterFunc(t.IdleTimeout-now.Sub(t.idle[0].idleSince), t.closeOld)
 	}
