@@ -29,6 +29,7 @@ type contest struct {
 	prepare     func(*bout, context.Context) error            // before the daemon starts; nil: nothing
 	disturb     func(*bout, context.Context, *pgx.Conn) error // beside the traffic, from disturbAfter on
 	count       int                                           // of what disturbs
+	later       time.Duration                                 // what is committed earlier than this behind its beginning doesn't count
 }
 
 // What an event's number says of it: the steady traffic begins at 0.
@@ -49,6 +50,10 @@ func contests() []contest {
 		{
 			name: "black-holes", about: "%d endpoints that accept and never answer, their queues full, 4 events/s to each", slots: fairSlots, count: 500,
 			others: (*arena).holes, disturb: (*bout).fillHoles,
+		},
+		{
+			name: "black-holes-later", about: "the same %d, from 5 s after the burst that has filled their queues", slots: fairSlots, count: 500,
+			others: (*arena).holes, disturb: (*bout).fillHoles, later: 5 * time.Second,
 		},
 		{
 			name: "flood", about: "%d events in one transaction to another endpoint, which takes 20 ms", slots: fairSlots, count: 20_000,
@@ -196,7 +201,11 @@ func (a *arena) fight(ctx context.Context, c *contest, disturbed bool) (took spa
 		if err := b.arriving.await(ctx); err != nil {
 			return err
 		}
-		took = b.arriving.since(committed)
+		skipped := 0
+		if c.later > 0 {
+			skipped = int((disturbAfter + c.later).Seconds() * fairRate)
+		}
+		took = b.arriving.since(committed, skipped)
 		return nil
 	})
 	if err == nil {

@@ -71,7 +71,7 @@ func (g *ground) latency(ctx context.Context, rate, perTx int) error {
 		}
 		wrote = float64(n) / time.Since(began).Seconds()
 		err = arriving.await(ctx)
-		took, rss = arriving.since(committed), peak(pid)
+		took, rss = arriving.since(committed, 0), peak(pid)
 		return err
 	})
 	if err != nil {

@@ -358,6 +358,32 @@ func TestAdaptiveGoesOnTryingTheDead(t *testing.T) {
 	})
 }
 
+// Endpoints that never answered get one attempt at a time at first, and those that never do are not tried at the same moment: with
+// hundreds of them each timeout would be a wave of new connections.
+func TestAdaptiveSpreadsAttemptsAtTheDead(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const timeout = 10 * time.Second
+		last := map[time.Duration]bool{}
+		for range 20 {
+			at, slots := starts(config.Webhook{Concurrency: 500, Auto: true}, 2*time.Minute, func(int) sender.Outcome {
+				time.Sleep(timeout)
+				return sender.Outcome{Verdict: sender.Retry, Class: sender.ClassTimeout, Duration: timeout}
+			})
+			if len(at) < 2 || at[0] != 0 || at[1] < timeout {
+				t.Fatalf("began at %v: want one at a time at first", at[:min(len(at), 5)])
+			}
+			if most := startAt * int(2*time.Minute/timeout); slots != startAt || len(at) > most || len(at) < most/2 {
+				t.Errorf("%d attempts, %d at a time", len(at), slots)
+			}
+			last[at[len(at)-1]] = true
+		}
+		if len(last) < 15 {
+			t.Errorf("%d moments of the last attempt at 20 endpoints", len(last))
+		}
+	})
+}
+
 func TestAdaptiveRecoversFromTimeouts(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

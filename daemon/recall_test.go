@@ -12,8 +12,8 @@ import (
 
 	"github.com/walpost/walpost/cdc"
 	"github.com/walpost/walpost/config"
-	"github.com/walpost/walpost/internal/route"
 	"github.com/walpost/walpost/internal/pgtest"
+	"github.com/walpost/walpost/internal/route"
 	"github.com/walpost/walpost/outbox"
 )
 

@@ -216,6 +216,7 @@ func (g *ground) run(ctx context.Context, p plan) error {
 	}
 	marking := sync.WaitGroup{}
 	marking.Go(func() { g.keepMarks(playing) })
+	marking.Go(func() { g.keepBehind(playing) })
 	players.Wait()
 	workers.Wait()
 	marking.Wait()

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -46,6 +47,7 @@ type transaction struct {
 type workload struct {
 	source *source
 	url    string // past the proxy: the application's network isn't at fault here
+	waits  atomic.Bool
 
 	mu           sync.Mutex
 	rows         map[string]row
@@ -187,6 +189,10 @@ func (w *workload) work(ctx context.Context, seed uint64, number int, pace time.
 	one := &worker{workload: w, random: rand.New(rand.NewPCG(seed, uint64(number))), first: number == 0}
 	defer one.disconnect()
 	for ctx.Err() == nil {
+		if w.waits.Load() {
+			wait(ctx, 100*time.Millisecond)
+			continue
+		}
 		// A transaction is not cut by the end of the run: the faults do that.
 		within, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 		if err := one.transact(within); err != nil {
