@@ -17,8 +17,8 @@ import (
 // is looked for. So it works in windows of as many answers as there are attempts at a time, a window's steps are small once the
 // start is over, and the floor is measured again, at half the limit, when it matters (as BBR does).
 //
-// The start is TCP's: one, few at a time when that is answered, and half as many again as soon as those have been answered as quickly as the
-// others. So an endpoint that takes 20 ms is at 500 after a quarter of a second. One that had nothing to do for a while is started anew: it
+// The start is TCP's: few at a time, and half as many again as soon as those have been answered as quickly as the others. So
+// an endpoint that takes 20 ms is at 500 after a quarter of a second. One that had nothing to do for a while is started anew: it
 // may be another one by now.
 //
 // An endpoint that says that it is too much (429, 502, 503, 504, no answer in time) is believed at once: the limit falls by
@@ -27,8 +27,6 @@ import (
 type adaptive struct {
 	most  float64
 	limit float64
-	// unheard: nothing was ever answered, and one attempt at a time asks whether that is so.
-	unheard bool
 	// growing is the start: the limit grows in large steps until something waits at the endpoint.
 	growing bool
 	floor   time.Duration // the mean when nothing waits
@@ -67,7 +65,7 @@ type adaptive struct {
 }
 
 const (
-	// startAt is the limit for an endpoint of which nothing is known, but that it answers.
+	// startAt is the limit for an endpoint of which nothing is known.
 	startAt = 4
 	// restAfter is how long an endpoint may have nothing to wait for before nothing is known of it.
 	restAfter = time.Minute
@@ -103,7 +101,7 @@ const (
 )
 
 func newAdaptive(most int) *adaptive {
-	a := &adaptive{growing: true, unheard: true, limit: 1}
+	a := &adaptive{growing: true, limit: startAt}
 	a.bound(most)
 	return a
 }
@@ -136,7 +134,6 @@ func (a *adaptive) ended(window uint64, busy bool, o *sender.Outcome, now time.T
 		a.alone = 0
 		a.answered++
 		a.forget()
-		a.hear()
 	}
 	switch {
 	case overloaded(o):
@@ -149,14 +146,6 @@ func (a *adaptive) ended(window uint64, busy bool, o *sender.Outcome, now time.T
 		if a.waits = append(a.waits, o.Wait); len(a.waits) >= a.enough() {
 			a.judge(now)
 		}
-	}
-}
-
-// hear notes an answer, whatever it says.
-func (a *adaptive) hear() {
-	if a.unheard {
-		a.unheard, a.limit = false, min(startAt, a.most)
-		a.next()
 	}
 }
 

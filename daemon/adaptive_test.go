@@ -358,8 +358,8 @@ func TestAdaptiveGoesOnTryingTheDead(t *testing.T) {
 	})
 }
 
-// Endpoints that never answered get one attempt at a time at first, and those that never do are not tried at the same moment: with
-// hundreds of them each timeout would be a wave of new connections.
+// Endpoints that never answer are not tried at the same moment: with hundreds of them each timeout would be a wave of new
+// connections.
 func TestAdaptiveSpreadsAttemptsAtTheDead(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -370,9 +370,6 @@ func TestAdaptiveSpreadsAttemptsAtTheDead(t *testing.T) {
 				time.Sleep(timeout)
 				return sender.Outcome{Verdict: sender.Retry, Class: sender.ClassTimeout, Duration: timeout}
 			})
-			if len(at) < 2 || at[0] != 0 || at[1] < timeout {
-				t.Fatalf("began at %v: want one at a time at first", at[:min(len(at), 5)])
-			}
 			if most := startAt * int(2*time.Minute/timeout); slots != startAt || len(at) > most || len(at) < most/2 {
 				t.Errorf("%d attempts, %d at a time", len(at), slots)
 			}
