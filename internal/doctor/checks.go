@@ -60,6 +60,7 @@ var checks = []check{
 	{"ledger", judgeLedger},
 	{"ledger_publication", ledgerPublication},
 	{"checkpoint", judgeCheckpoint},
+	{"left_checkpoints", leftCheckpoints},
 	{"attempt_partitions", attemptPartitions},
 	{"attention", attention},
 }

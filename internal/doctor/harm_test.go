@@ -110,6 +110,15 @@ var harms = []harm{
 		p.sql("drop publication walpost")
 		p.sql("create publication walpost for all tables with (publish = 'insert')")
 	}},
+	{"walposts that have left", []string{"left_checkpoints!"}, func(p *patient) {
+		p.prepare()
+		p.started("pg_current_snapshot()")
+		p.sql("select pg_create_logical_replication_slot('SLOT_old', 'pgoutput')")
+		p.sql(`insert into walpost.checkpoint (slot, lsn, system_id, timeline, epoch, coverage, updated_at)
+			select slot, '0/1', 'x', 1, 1, coverage, now() - age from (values
+				('SLOT_old', '', interval '49 hours'), ('SLOT_polled', 'polled', '25 hours'),
+				('SLOT_dropped', '', '25 hours'), ('SLOT_busy', 'polled', '1 hour')) v (slot, coverage, age)`)
+	}},
 	{"another system, a newer ledger", []string{"ledger", "attention", "replication"}, func(p *patient) {
 		p.prepare()
 		p.started("null")

@@ -95,6 +95,38 @@ func judgeCheckpoint(x *exam) ([]Finding, error) {
 	return ok("%s, %s ago", c.LSN, span(c.Age))
 }
 
+// leftCheckpoints: no reader of an outbox has gone without a word. What it had not read is kept for it.
+func leftCheckpoints(x *exam) ([]Finding, error) {
+	type left struct {
+		Slot string  `json:"slot"`
+		Age  float64 `json:"age"`
+		Held bool    `json:"held"` // the slot is there
+	}
+	list, err := ask[[]left](x, byURL, "left_checkpoints")
+	if absent(err) {
+		return skipped("there is no ledger yet")
+	}
+	if err != nil {
+		return nil, err
+	}
+	if list == nil {
+		return ok("none of others that nobody goes on with")
+	}
+	var findings []Finding
+	for _, l := range *list {
+		fix := fmt.Sprintf("delete from walpost.checkpoint where slot = %s;", literal(l.Slot))
+		if l.Held {
+			fix += fmt.Sprintf(" select pg_drop_replication_slot(%s);", literal(l.Slot))
+		}
+		findings = append(findings, Finding{
+			Severity: Warning, Found: fmt.Sprintf("the checkpoint of %q was written %s ago", l.Slot, span(l.Age)),
+			Why: "Retention deletes no outbox row that it has not passed, as a walpost with that slot may come back.",
+			Fix: fix + " -- if none does",
+		})
+	}
+	return findings, nil
+}
+
 // attemptPartitions: the attempt log has days ahead.
 func attemptPartitions(x *exam) ([]Finding, error) {
 	s, err := x.schema()
