@@ -19,7 +19,13 @@ func TestFromTable(t *testing.T) {
 	for i := range 600 {
 		g.marks.add(uint64(1000*i), at(i))
 	}
+	g.journal = &journal{spells: []*spell{
+		{from: at(90), to: at(110), fault: "not one that takes something"},
+		{from: at(196), to: at(205), loses: true}, // noticed at 200 s
+		{from: at(210), to: at(215), loses: true},
+	}}
 	closed := ledger.Incident{LSNFrom: 100_500, LSNTo: 399_500}
+	late := ledger.Incident{LSNFrom: 200_500, LSNTo: 399_500}
 	open := ledger.Incident{LSNFrom: 100_500}
 	for _, c := range []struct {
 		gap         ledger.Incident
@@ -32,6 +38,8 @@ func TestFromTable(t *testing.T) {
 		{closed, 401, 402, true}, // the new slot may have it, too
 		{closed, 406, 407, false},
 		{open, 98, 99, false},
+		{late, 194, 195, false},
+		{late, 196, 198, true},
 		{open, 599, 599, true},
 	} {
 		check := &checker{ground: g, incidents: []ledger.Incident{c.gap}}

@@ -72,7 +72,7 @@ func (c *checker) ordered(d delivery, all []request) *ordered {
 // after it.
 func (c *checker) fromTable(r *row, t *transaction) bool {
 	return slices.ContainsFunc(c.incidents, func(gap ledger.Incident) bool {
-		from, to := c.marks.below(gap.LSNFrom), time.Time{}
+		from, to := c.lostSince(c.marks.below(gap.LSNFrom)), time.Time{}
 		if gap.LSNTo != 0 {
 			to = c.marks.reached(gap.LSNTo)
 		}
@@ -80,6 +80,17 @@ func (c *checker) fromTable(r *row, t *transaction) bool {
 		after := !to.IsZero() && r.made.After(to.Add(gapMargin))
 		return !before && !after
 	})
+}
+
+// lostSince is when a gap began of which the checkpoint was at or before a time when it was noticed: a publication that hides rows
+// goes unnoticed for a moment, in which the stream, and the checkpoint, pass them.
+func (c *checker) lostSince(noticed time.Time) time.Time {
+	for _, s := range c.journal.during(noticed.Add(-gapMargin), noticed) {
+		if s.loses && s.from.Before(noticed) {
+			noticed = s.from
+		}
+	}
+	return noticed
 }
 
 // rereadMargin is for rows that are committed after polling's column was made anew, and before the table was read for it.
