@@ -82,10 +82,13 @@ func (c *checker) fromTable(r *row, t *transaction) bool {
 	})
 }
 
+// noticedWithin is how long a publication that was put right may have gone unnoticed: until the next connection, or look.
+const noticedWithin = 30 * time.Second
+
 // lostSince is when a gap began of which the checkpoint was at or before a time when it was noticed: a publication that hides rows
-// goes unnoticed for a moment, in which the stream, and the checkpoint, pass them.
+// goes unnoticed for a while, in which the stream, and the checkpoint, pass them.
 func (c *checker) lostSince(noticed time.Time) time.Time {
-	for _, s := range c.journal.during(noticed.Add(-gapMargin), noticed) {
+	for _, s := range c.journal.during(noticed.Add(-noticedWithin), noticed) {
 		if s.loses && s.from.Before(noticed) {
 			noticed = s.from
 		}
