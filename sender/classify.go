@@ -50,8 +50,6 @@ func classify(err error, connected bool) Class {
 		return ClassRefused
 	case isReset(err):
 		return ClassReset
-	case strings.Contains(err.Error(), "net/http: invalid header field"): // untyped; pinned by a test
-		return ClassInvalidRequest
 	case connected:
 		return ClassProtocol
 	default:

@@ -4,6 +4,7 @@
 package http1
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -30,9 +31,9 @@ func HostOf(u *url.URL) (Host, error) {
 	port := u.Port()
 	switch u.Scheme {
 	case "http":
-		port = or(port, "80")
+		port = cmp.Or(port, "80")
 	case "https":
-		h.TLS, port = true, or(port, "443")
+		h.TLS, port = true, cmp.Or(port, "443")
 	default:
 		return Host{}, fmt.Errorf("http1: scheme %q is neither http nor https", u.Scheme)
 	}
@@ -135,13 +136,6 @@ func (t *Transport) ending(ctx context.Context) (context.Context, context.Cancel
 // wantsClose reports whether the request says that the connection is to be closed behind it.
 func wantsClose(req *http.Request) bool {
 	return req.Close || httpguts.HeaderValuesContainsToken(req.Header["Connection"], "close")
-}
-
-func or(s, otherwise string) string {
-	if s == "" {
-		return otherwise
-	}
-	return s
 }
 
 func ascii(s string) bool {
