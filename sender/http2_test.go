@@ -190,14 +190,7 @@ func TestHostThatChangesItsMind(t *testing.T) {
 // closes after it has read a request.
 func TestNothingIsSentTwiceByNetHTTP(t *testing.T) {
 	t.Parallel()
-	for name, attempt := range map[string]Attempt{
-		"POST":               {Method: "POST", Body: []byte("body")},
-		"GET":                {Method: "GET"},
-		"HEAD":               {Method: "HEAD"},
-		"DELETE":             {Method: "DELETE"},
-		"key":                {Method: "POST", Body: []byte("body"), Header: http.Header{"Idempotency-Key": {"1"}}},
-		"key without a body": {Method: "POST", Header: http.Header{"Idempotency-Key": {"1"}}},
-	} {
+	for name, attempt := range resendable {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var seen atomic.Int64

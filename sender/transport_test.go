@@ -92,20 +92,22 @@ func TestRedialOnlyBeforeAByteWasWritten(t *testing.T) {
 	}
 }
 
-// TestNothingIsSentTwice keeps a connection, and has the receiver close it after it has read the second request: net/http
-// would send GET, HEAD and what carries an idempotency key again by itself.
+// resendable are attempts of all sorts: net/http would send GET, HEAD and what carries an idempotency key again by itself.
+var resendable = map[string]Attempt{
+	"POST":                {Method: "POST", Body: []byte("body")},
+	"GET":                 {Method: "GET"},
+	"HEAD":                {Method: "HEAD"},
+	"DELETE":              {Method: "DELETE"},
+	"Idempotency-Key":     {Method: "POST", Body: []byte("body"), Header: http.Header{"Idempotency-Key": {"1"}}},
+	"X-Idempotency-Key":   {Method: "PUT", Body: []byte("body"), Header: http.Header{"x-idempotency-key": {"1"}}},
+	"key without a body":  {Method: "POST", Header: http.Header{"Idempotency-Key": {"1"}}},
+	"DELETE with the key": {Method: "DELETE", Header: http.Header{"Idempotency-Key": {"1"}}},
+}
+
+// TestNothingIsSentTwice keeps a connection, and has the receiver close it after it has read the second request.
 func TestNothingIsSentTwice(t *testing.T) {
 	t.Parallel()
-	for name, attempt := range map[string]Attempt{
-		"POST":                {Method: "POST", Body: []byte("body")},
-		"GET":                 {Method: "GET"},
-		"HEAD":                {Method: "HEAD"},
-		"DELETE":              {Method: "DELETE"},
-		"Idempotency-Key":     {Method: "POST", Body: []byte("body"), Header: http.Header{"Idempotency-Key": {"1"}}},
-		"X-Idempotency-Key":   {Method: "PUT", Body: []byte("body"), Header: http.Header{"x-idempotency-key": {"1"}}},
-		"key without a body":  {Method: "POST", Header: http.Header{"Idempotency-Key": {"1"}}},
-		"DELETE with the key": {Method: "DELETE", Header: http.Header{"Idempotency-Key": {"1"}}},
-	} {
+	for name, attempt := range resendable {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var seen atomic.Int64
