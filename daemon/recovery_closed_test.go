@@ -93,10 +93,7 @@ func TestRecoveryThatIsOverIsNotReadAgain(t *testing.T) {
 func TestRecoveryKeepsItsWalkUntilItIsClosed(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, one)
-	d := r.startMarked()
-	d.mustStop()
-	r.insert(tagged("2"))
-	r.dropSlot()
+	r.loseSlot()
 	r.db.Exec(t, `create function public.refuses() returns trigger language plpgsql as $$ begin raise exception 'not now'; end $$;
 		create trigger refuses before update on walpost.incident for each row when (new.resolved_at is not null) execute function public.refuses()`)
 	r.start()

@@ -45,15 +45,20 @@ func (r *rig) startMarked() *running {
 	return d
 }
 
+// loseSlot has a daemon that has a row marked stop, and drops the slot with the next one.
+func (r *rig) loseSlot() {
+	r.t.Helper()
+	r.startMarked().mustStop()
+	r.insert(tagged("2"))
+	r.dropSlot()
+}
+
 func TestLostSlotIsRecoveredAndTold(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, one)
-	d := r.startMarked()
-	d.mustStop()
-	r.insert(tagged("2"))
-	r.dropSlot()
+	r.loseSlot()
 	r.insert(tagged("3"))
-	d = r.start()
+	d := r.start()
 	r.insert(tagged("4"))
 	book := &arrivals{t: t, ids: map[arrival]string{}}
 	for len(book.ids) < 3 || book.ids[arrival{"/hook", "1"}] != "" && len(book.ids) < 4 {
@@ -98,10 +103,7 @@ func TestLostSlotWithoutAWatermarkEndsTheDaemon(t *testing.T) {
 func TestCheckpointStaysBelowAnUnresolvedRecovery(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, one)
-	d := r.startMarked()
-	d.mustStop()
-	r.insert(tagged("2"))
-	r.dropSlot()
+	r.loseSlot()
 	gate := make(chan struct{})
 	release := sync.OnceFunc(func() { close(gate) })
 	defer release()
