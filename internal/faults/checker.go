@@ -28,6 +28,7 @@ type checker struct {
 	quarantined map[delivery]int  // topic and webhook are "" for an event as a whole
 	replayed    map[delivery]bool // out of quarantine
 	incidents   []ledger.Incident
+	tableGaps   []gap // of the incidents; nil: not yet asked for
 	counters    ledger.Counters
 
 	figures figures

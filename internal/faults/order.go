@@ -6,8 +6,6 @@ import (
 	"cmp"
 	"slices"
 	"time"
-
-	"github.com/walpost/walpost/internal/ledger"
 )
 
 // The webhook "ordered" has a key that several rows share: the beginning of their ids.
@@ -68,16 +66,32 @@ func (c *checker) ordered(d delivery, all []request) *ordered {
 	return o
 }
 
+// gap is a time in which rows were committed that may have been read from the table.
+type gap struct {
+	from, to time.Time // to is zero while it is open
+}
+
+// unordered are the gaps of the incidents.
+func (c *checker) unordered() []gap {
+	if c.tableGaps == nil {
+		c.tableGaps = make([]gap, len(c.incidents))
+		for i, incident := range c.incidents {
+			g := gap{from: c.lostSince(c.marks.below(incident.LSNFrom))}
+			if incident.LSNTo != 0 {
+				g.to = c.marks.reached(incident.LSNTo)
+			}
+			c.tableGaps[i] = g
+		}
+	}
+	return c.tableGaps
+}
+
 // fromTable reports whether a row may have been read from the table: it was not surely committed before a gap, nor made
 // after it.
 func (c *checker) fromTable(r *row, t *transaction) bool {
-	return slices.ContainsFunc(c.incidents, func(gap ledger.Incident) bool {
-		from, to := c.lostSince(c.marks.below(gap.LSNFrom)), time.Time{}
-		if gap.LSNTo != 0 {
-			to = c.marks.reached(gap.LSNTo)
-		}
-		before := t != nil && t.fate == committed && t.ended.Before(from)
-		after := !to.IsZero() && r.made.After(to.Add(gapMargin))
+	return slices.ContainsFunc(c.unordered(), func(g gap) bool {
+		before := t != nil && t.fate == committed && t.ended.Before(g.from)
+		after := !g.to.IsZero() && r.made.After(g.to.Add(gapMargin))
 		return !before && !after
 	})
 }
